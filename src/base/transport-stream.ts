@@ -1,0 +1,140 @@
+import * as net from "node:net";
+import type { Duplex } from "node:stream";
+import { assert } from "./assert.ts";
+import type { ByteString } from "./bytes.ts";
+import type { Transport, TransportListener } from "./transport.ts";
+import type { TlsInfo } from "./transport-tls.ts";
+
+export interface StreamTransportOptions {
+  readonly highWaterMarkBytes: number;
+  readonly tls: TlsInfo | null;
+}
+
+/** A {@link Transport} over the public interface of a Duplex: sockets, TLS sockets, HTTP/2 streams. */
+export class StreamTransport implements Transport {
+  listener: TransportListener;
+  bytesRead = 0;
+  bytesWritten = 0;
+  tls: TlsInfo | null;
+  remoteAddress = "";
+  remotePort = 0;
+  localAddress = "";
+  localPort = 0;
+
+  readonly #stream: Duplex;
+  readonly #highWaterMarkBytes: number;
+  #mustDrain = false;
+  #hasEnded = false;
+  #error: Error | null = null;
+
+  constructor(stream: Duplex, listener: TransportListener, options: StreamTransportOptions) {
+    this.listener = listener;
+    this.tls = options.tls;
+    this.#stream = stream;
+    // Below its own watermark the stream emits no drain event.
+    this.#highWaterMarkBytes = Math.max(options.highWaterMarkBytes, stream.writableHighWaterMark);
+    this.#learnAddresses();
+    stream.allowHalfOpen = true;
+    // Paused explicitly, or else the data listener would set it flowing.
+    stream.pause();
+    stream.on("data", (chunk: Buffer) => this.#streamOnData(chunk));
+    stream.on("end", () => this.listener.onEnd());
+    stream.on("drain", () => this.#streamOnDrain());
+    stream.on("error", (error: Error) => {
+      this.#error ??= error;
+    });
+    stream.on("close", () => this.listener.onClose(this.#error));
+  }
+
+  /** For a dialled socket, whose addresses and TLS parameters are known only now. */
+  setConnected(tls: TlsInfo | null): void {
+    this.tls = tls;
+    this.#learnAddresses();
+  }
+
+  get pendingBytes(): number {
+    return this.#stream.writableLength;
+  }
+
+  get isDestroyed(): boolean {
+    return this.#stream.destroyed;
+  }
+
+  write(chunk: Buffer, start: number, end: number): boolean {
+    // The stream keeps what the kernel does not take at once, and the memory is the caller's: always a copy.
+    return this.#write(Buffer.from(chunk.subarray(start, end)));
+  }
+
+  writeLatin1(text: ByteString): boolean {
+    return this.#write(Buffer.from(text, "latin1"));
+  }
+
+  cork(): void {
+    this.#stream.cork();
+  }
+
+  uncork(): boolean {
+    this.#stream.uncork();
+    return this.#isBelowWatermark();
+  }
+
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#stream.resume();
+  }
+
+  end(): void {
+    if (this.#hasEnded || this.#stream.destroyed) return;
+    this.#hasEnded = true;
+    this.#stream.end();
+  }
+
+  destroy(error?: Error): void {
+    if (error !== undefined && !this.#stream.destroyed) this.#error ??= error;
+    this.#stream.destroy();
+  }
+
+  reset(): void {
+    const stream = this.#stream;
+    // A TLS socket has the method and refuses it: its handle is not the TCP socket's.
+    if (stream instanceof net.Socket && this.tls === null) stream.resetAndDestroy();
+    else stream.destroy();
+  }
+
+  #write(bytes: Buffer): boolean {
+    if (this.#stream.destroyed) return false;
+    assert(!this.#hasEnded, "write after end");
+    this.bytesWritten += bytes.length;
+    this.#stream.write(bytes);
+    return this.#isBelowWatermark();
+  }
+
+  #isBelowWatermark(): boolean {
+    if (this.#stream.writableLength <= this.#highWaterMarkBytes) return true;
+    this.#mustDrain = true;
+    return false;
+  }
+
+  #learnAddresses(): void {
+    const stream = this.#stream;
+    if (!(stream instanceof net.Socket) || stream.connecting) return;
+    this.remoteAddress = stream.remoteAddress ?? "unix:";
+    this.remotePort = stream.remotePort ?? 0;
+    this.localAddress = stream.localAddress ?? "unix:";
+    this.localPort = stream.localPort ?? 0;
+  }
+
+  #streamOnData(chunk: Buffer): void {
+    this.bytesRead += chunk.length;
+    this.listener.onBytes(chunk, 0, chunk.length);
+  }
+
+  #streamOnDrain(): void {
+    if (!this.#mustDrain) return;
+    this.#mustDrain = false;
+    this.listener.onDrain();
+  }
+}

@@ -1,0 +1,165 @@
+import * as net from "node:net";
+import * as tls from "node:tls";
+import type { Duplex } from "node:stream";
+import type { ByteString } from "./bytes.ts";
+import { StreamTransport } from "./transport-stream.ts";
+import { tlsInfoOf, type TlsInfo } from "./transport-tls.ts";
+
+export type { TlsInfo } from "./transport-tls.ts";
+
+/**
+ * Whoever reads a {@link Transport} at the moment: an HTTP parser first, a relay after the upgrade. To hand a
+ * connection over, pause it, assign `listener`, resume it.
+ *
+ * Order of calls: any number of onBytes and onDrain, at most one onEnd (after it no onBytes), exactly one onClose.
+ */
+export interface TransportListener {
+  /**
+   * The peer's bytes are `chunk` from `start` to `end`. They are valid during the call only: the read buffer is
+   * shared by all connections. Never called while paused, never after onEnd, never after `destroy`.
+   */
+  onBytes(chunk: Buffer, start: number, end: number): void;
+  /** The peer sent FIN (or its TLS close_notify), and all its bytes were delivered. It may still be reading. */
+  onEnd(): void;
+  /** A write returned false before, and everything pending has now gone out. */
+  onDrain(): void;
+  /**
+   * The connection is gone; never called from within a method of the transport. `error` is what broke it or what
+   * `destroy` was given, null after an orderly end, `destroy()` and `reset()`. ECONNRESET and its kind arrive here.
+   */
+  onClose(error: Error | null): void;
+}
+
+/**
+ * One byte stream between two ends: a TCP or Unix socket, TLS on top of one, or any Duplex.
+ *
+ * Created paused. It closes by itself once both directions have ended. All methods may be called at any time, also
+ * from within the listener's; after `destroy`, `reset` or onClose they do nothing.
+ */
+export interface Transport {
+  listener: TransportListener;
+
+  /**
+   * Sends `chunk` from `start` to `end`; the caller may reuse the memory after the call. False asks to wait for
+   * onDrain: more than the high watermark is pending. It is advice, the bytes were taken either way.
+   */
+  write(chunk: Buffer, start: number, end: number): boolean;
+  /** Sends a byte string; otherwise as {@link write}. */
+  writeLatin1(text: ByteString): boolean;
+  /** Holds back what is written until {@link uncork}, which sends it in as few system calls as possible. */
+  cork(): void;
+  /** Sends what was held back since {@link cork}. Returns what a write would have. */
+  uncork(): boolean;
+
+  /** No onBytes and no onEnd until {@link resume}. The kernel's buffer fills, and the peer has to wait. */
+  pause(): void;
+  resume(): void;
+
+  /** Sends FIN after everything pending. Reading goes on; nothing may be written any more. */
+  end(): void;
+  /** Closes at once and drops what is pending. */
+  destroy(error?: Error): void;
+  /** Closes at once with RST where the kind of connection has it. */
+  reset(): void;
+
+  /** Bytes taken by write and not yet taken by the kernel. */
+  readonly pendingBytes: number;
+  /** Payload bytes delivered to listeners. */
+  readonly bytesRead: number;
+  /** Payload bytes taken by write, including those pending. */
+  readonly bytesWritten: number;
+  /** True from `destroy` or `reset` on, or once the connection broke: before onClose is called. */
+  readonly isDestroyed: boolean;
+
+  /** As Node writes it (`127.0.0.1`, `::1`); `unix:` for a Unix socket, as nginx has it. Known after the close, too. */
+  readonly remoteAddress: string;
+  /** 0 for a Unix socket. */
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  /** What the TLS handshake agreed on; null for a plain connection. */
+  readonly tls: TlsInfo | null;
+}
+
+/** Bytes that may be pending before write returns false, unless an option says otherwise. */
+export const highWaterMarkBytesDefault: number = 65_536;
+
+export interface TransportOptions {
+  /** Bytes that may be pending before write returns false. Default {@link highWaterMarkBytesDefault}. */
+  readonly highWaterMarkBytes?: number;
+  /** TCP_NODELAY; default true. */
+  readonly noDelay?: boolean;
+  /** SO_KEEPALIVE, with so many seconds of silence before the first probe (0: the system's); default off. */
+  readonly keepAliveDelaySeconds?: number;
+}
+
+export interface DialOptions extends TransportOptions {
+  /** Where to: a host with its port, or the path of a Unix socket. */
+  readonly address: { readonly host: string; readonly port: number } | { readonly path: string };
+  /** The address to dial from, as `proxy_bind` gives it. */
+  readonly localAddress?: string;
+  readonly localPort?: number;
+  /** Present: TLS with these of Node's options (`secureContext`, `servername`, `session`, `rejectUnauthorized`, …). */
+  readonly tls?: tls.ConnectionOptions;
+  /** A TLS session to be given as `tls.session` when the same peer is dialled again. */
+  readonly onSession?: (session: Buffer) => void;
+  /** Connected, TLS handshake included. */
+  readonly onConnect: (transport: Transport) => void;
+}
+
+/** Takes over a socket that nobody else reads from, plain or with its TLS handshake done (`secure`). */
+export function acceptTransport(
+  socket: net.Socket | tls.TLSSocket,
+  listener: TransportListener,
+  options: TransportOptions = {},
+): Transport {
+  setSocketOptions(socket, options);
+  return new StreamTransport(socket, listener, {
+    highWaterMarkBytes: options.highWaterMarkBytes ?? highWaterMarkBytesDefault,
+    tls: socket instanceof tls.TLSSocket ? tlsInfoOf(socket) : null,
+  });
+}
+
+/**
+ * Connects to an upstream. What is written before onConnect is sent after it; a connection that fails is
+ * `listener.onClose(error)`. There is no timeout of its own: the caller arms a Deadline and destroys the transport.
+ */
+export function dialTransport(options: DialOptions, listener: TransportListener): Transport {
+  const local = {
+    ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
+    ...(options.localPort === undefined ? {} : { localPort: options.localPort }),
+  };
+  const target = { ...options.address, ...local, allowHalfOpen: true };
+  const isTls = options.tls !== undefined;
+  const socket = isTls ? tls.connect({ ...options.tls, ...target }) : net.connect(target);
+  const transport = new StreamTransport(socket, listener, {
+    highWaterMarkBytes: options.highWaterMarkBytes ?? highWaterMarkBytesDefault,
+    tls: null,
+  });
+  if (options.onSession !== undefined) socket.on("session", options.onSession);
+  socket.once(isTls ? "secureConnect" : "connect", () => {
+    setSocketOptions(socket, options);
+    transport.setConnected(socket instanceof tls.TLSSocket ? tlsInfoOf(socket) : null);
+    options.onConnect(transport);
+  });
+  return transport;
+}
+
+/** A transport over any Duplex, such as an HTTP/2 stream. */
+export function streamTransport(
+  stream: Duplex,
+  listener: TransportListener,
+  options: Pick<TransportOptions, "highWaterMarkBytes"> = {},
+): Transport {
+  return new StreamTransport(stream, listener, {
+    highWaterMarkBytes: options.highWaterMarkBytes ?? highWaterMarkBytesDefault,
+    tls: null,
+  });
+}
+
+function setSocketOptions(socket: net.Socket, options: TransportOptions): void {
+  socket.setNoDelay(options.noDelay ?? true);
+  if (options.keepAliveDelaySeconds !== undefined) {
+    socket.setKeepAlive(true, options.keepAliveDelaySeconds * 1000);
+  }
+}
