@@ -1,0 +1,31 @@
+/** How long the rig waits for anything before it gives up, in milliseconds; generous, since test machines are busy. */
+export const DEADLINE_MS = 10_000;
+
+/**
+ * `promise`, or an error that says in words what was being waited for. `what` may be a function, so that the message
+ * can show what had arrived by then.
+ */
+export async function within<T>(
+  promise: Promise<T>,
+  what: string | (() => string),
+  limitMs: number = DEADLINE_MS,
+): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const expired = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(
+        new Error(`the rig waited ${limitMs} ms in vain for ${typeof what === "string" ? what : what()}`),
+      );
+    }, limitMs);
+  });
+  try {
+    return await Promise.race([promise, expired]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** One turn of the event loop, so that what was written before travels on its own. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

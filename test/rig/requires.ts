@@ -1,0 +1,59 @@
+import { spawnSync } from "node:child_process";
+import type { TestContext } from "vitest";
+
+export type Part = "nginx" | "chromium" | "openssl" | "curl" | "python3-websockets" | "node-websocket";
+
+interface OptionalPart {
+  /** How to get it. */
+  readonly install: string;
+  /** A command that succeeds where the part is there. */
+  readonly probe: readonly [program: string, ...args: string[]];
+}
+
+/** What some tests need and a machine with Node alone lacks. */
+const PARTS: Readonly<Record<Part, OptionalPart>> = {
+  nginx: { install: "apt-get install nginx-light", probe: ["nginx", "-v"] },
+  chromium: { install: "apt-get install chromium", probe: ["/usr/bin/chromium", "--version"] },
+  openssl: { install: "apt-get install openssl", probe: ["openssl", "version"] },
+  curl: { install: "apt-get install curl", probe: ["curl", "--version"] },
+  "python3-websockets": {
+    install: "apt-get install python3-websockets",
+    probe: ["/usr/bin/python3", "-c", "import websockets"],
+  },
+  "node-websocket": {
+    install: "Node 20.10 or newer",
+    probe: [
+      process.execPath,
+      "--experimental-websocket",
+      "-e",
+      "process.exit(typeof WebSocket === 'function' ? 0 : 1)",
+    ],
+  },
+};
+
+const known = new Map<Part, boolean>();
+
+/** Whether the part is on this machine. */
+export function has(part: Part): boolean {
+  const [program, ...args] = PARTS[part].probe;
+  const answer = known.get(part) ?? spawnSync(program, args, { stdio: "ignore" }).status === 0;
+  known.set(part, answer);
+  return answer;
+}
+
+/**
+ * Call first in a test, or in `beforeEach`, that needs optional parts. Where one is missing the test is reported as
+ * skipped, with the part's name; where CI is set it fails instead, since there everything is to be installed.
+ */
+export function requires(context: TestContext, ...parts: readonly Part[]): void {
+  const missing = parts.filter((part) => !has(part));
+  if (missing.length === 0) return;
+  const reason = missing.map((part) => `${part} is missing: ${PARTS[part].install}`).join(", ");
+  if (isContinuousIntegration()) throw new Error(reason);
+  context.skip(reason);
+}
+
+/** On a CI machine everything is to be there, and what is missing fails. */
+export function isContinuousIntegration(): boolean {
+  return !["", "false", undefined].includes(process.env["CI"]);
+}
