@@ -1,0 +1,491 @@
+import { assert } from "../base/assert.ts";
+import { asciiLowerCase, type ByteString } from "../base/bytes.ts";
+import { type HeadError, type HeadRule, headError } from "./head-error.ts";
+import { HeaderList } from "./header-list.ts";
+import { headerRole, KNOWN_HEADERS, nextNameHash, recognizeHeaderName } from "./header-names.ts";
+import { DIGITS, FIELD_VALUE_BYTES, LETTERS, TOKEN_BYTES } from "./tokens.ts";
+
+/**
+ * Reads the lines of a head byte by byte: where the parts of the start line and of each header line begin and end, whether
+ * every byte may stand where it stands, and whether all of it keeps within its limits. What the parts mean is for
+ * head-parser.ts to say. The states:
+ *
+ *   EMPTY_LINES ──> METHOD ──> TARGET ──> VERSION ─┐                   ┌──────<──────┐
+ *              └──> STATUS_LINE ───────────────────┴─> START_LINE_CR ──┴─> NAME ──> VALUE ──> VALUE_CR
+ *                                                                           └──> END_CR ──> done
+ *
+ * (an LF may stand for CR LF unless line ends are strict). Each byte is looked at once, however the input is cut, so a head
+ * costs time in proportion to its length, and an error shows at the first byte that is wrong.
+ */
+const EMPTY_LINES = 0;
+const EMPTY_LINE_CR = 1;
+const METHOD = 2;
+const TARGET = 3;
+const VERSION = 4;
+const STATUS_LINE = 5;
+const START_LINE_CR = 6;
+const NAME = 7;
+const VALUE = 8;
+const VALUE_CR = 9;
+const END_CR = 10;
+
+const LF = 0x0a;
+const CR = 0x0d;
+const SP = 0x20;
+const TAB = 0x09;
+const COLON = 0x3a;
+
+/** RFC 9112 section 2.2 asks a server to skip at least one empty line before a request; old clients send one after a body. */
+const EMPTY_LINES_MAX = 16;
+const VERSION_LENGTH = "HTTP/1.1".length;
+const STATUS_LINE_PREFIX: Uint8Array = Buffer.from("HTTP/1.", "latin1");
+
+/** nginx's rule for methods: upper-case letters, `_` and `-`. */
+const METHOD_BYTES = new Uint8Array(256);
+for (const char of "ABCDEFGHIJKLMNOPQRSTUVWXYZ_-") METHOD_BYTES[char.charCodeAt(0)] = 1;
+
+/** Nothing but spaces and control bytes ends a target (as in nginx), and `#`, which has no place in one. */
+const TARGET_BYTES = new Uint8Array(256).map((_, byte) =>
+  byte > 0x20 && byte !== 0x7f && byte !== 0x23 ? 1 : 0,
+);
+
+/** The lower case of what nginx takes for a usual name (letters, digits, hyphen), 0 for every other byte. */
+const USUAL_NAME_BYTES = new Uint8Array(256);
+for (const char of `${DIGITS}${LETTERS}-`) {
+  USUAL_NAME_BYTES[char.charCodeAt(0)] = char.toLowerCase().charCodeAt(0);
+}
+
+/** How much of a head is read, with the meaning of nginx's directives. */
+export interface HeadLimits {
+  /** `client_header_buffer_size`: the lines that fit within are read without any of the large buffers. */
+  readonly clientHeaderBufferBytes: number;
+  /** The size in `large_client_header_buffers`: no line may be longer, its end included. */
+  readonly largeBufferBytes: number;
+  /** The number in `large_client_header_buffers`; a line that does not fit into one is moved whole to the next. */
+  readonly largeBufferCount: number;
+  /** `max_headers`. Lines that are ignored do not count. */
+  readonly headersCountMax: number;
+}
+
+/** nginx's defaults. */
+export const DEFAULT_HEAD_LIMITS: HeadLimits = {
+  clientHeaderBufferBytes: 1024,
+  largeBufferBytes: 8192,
+  largeBufferCount: 4,
+  headersCountMax: 1000,
+};
+
+/** What is done about header names that are valid tokens but unusual. */
+export interface HeaderNameRules {
+  /**
+   * `ignore_invalid_headers`: lines whose name holds anything but letters, digits, hyphens and (if permitted) underscores
+   * are dropped. When off, such names pass if they are tokens, and are refused otherwise.
+   */
+  readonly ignoreInvalidHeaders: boolean;
+  /** `underscores_in_headers`: when off, a name with an underscore is invalid. */
+  readonly underscoresInHeaders: boolean;
+}
+
+export type ScanKind = "request" | "response" | "trailers";
+export type ScanState = "more" | "done" | "error";
+
+/** Four numbers and the name's recognition stand for each header line while the head is being read. */
+const MARKS_PER_HEADER = 5;
+const NOTHING: Buffer = Buffer.alloc(0);
+
+/** The line reader beneath the head parsers and the trailers of a chunked body. Reusable after {@link reset}. */
+export class HeadScanner {
+  readonly #kind: ScanKind;
+  readonly #nameRules: HeaderNameRules;
+  #limits: HeadLimits;
+
+  state: ScanState = "more";
+  error: HeadError | null = null;
+  /** When done: the whole head from its first line to its empty line. */
+  text: ByteString = "";
+  /** Offsets into {@link text}: the end of the method, the start and end of the target, and the end of the start line. */
+  methodEnd = 0;
+  targetEnd = 0;
+  startLineEnd = 0;
+  /** Bytes consumed, leading empty lines included. */
+  bytes = 0;
+  /** Which of the fields that the codec reads occur, and which occur more than once (bits of header-names.ts). */
+  seen = 0;
+  repeated = 0;
+
+  #phase = 0;
+  #emptyLines = 0;
+  /** Where the line being read began, and where the buffer that nginx would be reading it into ends. */
+  #lineStart = 0;
+  #bufferEnd = 0;
+  #largeBuffersUsed = 0;
+  /** What is known of the header line being read. */
+  #nameHash = 0;
+  #nameEnd = 0;
+  #nameIsUnusual = false;
+  #valueStart = 0;
+  #valueEnd = 0;
+  #marks: number[] = [];
+  #marksLength = 0;
+  /** The bytes of a head that did not arrive in one piece. */
+  #pending: Buffer = NOTHING;
+  #pendingLength = 0;
+
+  constructor(kind: ScanKind, nameRules: HeaderNameRules, limits: HeadLimits) {
+    this.#kind = kind;
+    this.#nameRules = nameRules;
+    this.#limits = limits;
+    this.reset(limits);
+  }
+
+  /** Makes ready for the next head. */
+  reset(limits: HeadLimits = this.#limits): void {
+    this.#limits = limits;
+    this.state = "more";
+    this.error = null;
+    this.text = "";
+    this.bytes = 0;
+    this.seen = 0;
+    this.repeated = 0;
+    this.#phase = this.#kind === "trailers" ? NAME : EMPTY_LINES;
+    this.#emptyLines = 0;
+    this.#lineStart = 0;
+    this.#bufferEnd = limits.clientHeaderBufferBytes;
+    this.#largeBuffersUsed = 0;
+    this.#startHeaderLine(0);
+    this.#marksLength = 0;
+    this.#pending = NOTHING;
+    this.#pendingLength = 0;
+  }
+
+  /** Whether nothing of a head has arrived yet, empty lines aside. */
+  get idle(): boolean {
+    return this.#pendingLength === 0 && this.#phase <= EMPTY_LINE_CR;
+  }
+
+  /** Reads from `buffer[start, end)` up to the end of the head and returns how many bytes were used. */
+  execute(buffer: Buffer, start: number, end: number): number {
+    assert(this.state === "more", "a head is read only once");
+    let at = start;
+    if (this.#phase <= EMPTY_LINE_CR) at = this.#skipEmptyLines(buffer, start, end);
+    if (at < end && this.state === "more") {
+      at =
+        this.#pendingLength === 0 ? this.#scanInPlace(buffer, at, end) : this.#scanPending(buffer, at, end);
+    }
+    this.bytes += at - start;
+    return at - start;
+  }
+
+  /** The header fields; only when done. */
+  headers(): HeaderList {
+    const list = new HeaderList();
+    const { text } = this;
+    const marks = this.#marks;
+    for (let mark = 0; mark < this.#marksLength; mark += MARKS_PER_HEADER) {
+      const value = text.slice(marks[mark + 2], marks[mark + 3]);
+      const recognized = marks[mark + 4] ?? -1;
+      const known = KNOWN_HEADERS[recognized >> 1];
+      if (known !== undefined) {
+        list.appendParsed((recognized & 1) === 0 ? known.name : known.lower, known.lower, value);
+        this.#note(known.role);
+      } else {
+        const name = text.slice(marks[mark], marks[mark + 1]);
+        const lower = asciiLowerCase(name);
+        list.appendParsed(name, lower, value);
+        this.#note(headerRole(lower));
+      }
+    }
+    return list;
+  }
+
+  #note(role: number): void {
+    this.repeated |= this.seen & role;
+    this.seen |= role;
+  }
+
+  /** Consumes empty lines before a start line, and leaves the first byte of anything else. */
+  #skipEmptyLines(buffer: Buffer, start: number, end: number): number {
+    let at = start;
+    for (; at < end; at++) {
+      const byte = buffer[at] ?? 0;
+      if (byte === LF) {
+        this.#phase = EMPTY_LINES;
+        if (++this.#emptyLines > EMPTY_LINES_MAX) return this.#fail("too-many-empty-lines", 0, at);
+      } else if (this.#phase === EMPTY_LINE_CR) {
+        return this.#fail("bare-cr", 0, at);
+      } else if (byte === CR) {
+        this.#phase = EMPTY_LINE_CR;
+      } else {
+        this.#phase = this.#kind === "request" ? METHOD : STATUS_LINE;
+        break;
+      }
+    }
+    return at;
+  }
+
+  /** The usual case: the head lies in the buffer that was read from the socket, and nothing is copied. */
+  #scanInPlace(buffer: Buffer, start: number, end: number): number {
+    const at = this.#scan(buffer, start, start, end);
+    if (this.state === "more") this.#keep(buffer, start, at);
+    else if (this.state === "done") this.text = buffer.toString("latin1", start, at);
+    return at;
+  }
+
+  /** The head came in pieces: they are put together, and reading goes on where it stopped. */
+  #scanPending(buffer: Buffer, start: number, end: number): number {
+    const before = this.#pendingLength;
+    this.#keep(buffer, start, Math.min(end, start + this.#bytesMax() - before));
+    const at = this.#scan(this.#pending, 0, before, this.#pendingLength);
+    if (this.state === "done") this.text = this.#pending.toString("latin1", 0, at);
+    return start + (at - before);
+  }
+
+  /** No head can be longer than all its buffers together. */
+  #bytesMax(): number {
+    const { clientHeaderBufferBytes, largeBufferBytes, largeBufferCount } = this.#limits;
+    return clientHeaderBufferBytes + largeBufferBytes * largeBufferCount;
+  }
+
+  #keep(buffer: Buffer, start: number, end: number): void {
+    const length = this.#pendingLength + end - start;
+    if (length > this.#pending.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(256, length, this.#pending.length * 2));
+      this.#pending.copy(larger, 0, 0, this.#pendingLength);
+      this.#pending = larger;
+    }
+    buffer.copy(this.#pending, this.#pendingLength, start, end);
+    this.#pendingLength = length;
+  }
+
+  /**
+   * Scans `bytes[from, end)` of a head that begins at `base`, one of nginx's buffers after the other, and returns the
+   * position after the last byte that was used.
+   */
+  #scan(bytes: Buffer, base: number, from: number, end: number): number {
+    let at = from;
+    for (;;) {
+      const bufferEnd = base + this.#bufferEnd;
+      at = this.#scanBuffer(bytes, base, at, Math.min(end, bufferEnd));
+      if (this.state !== "more" || at < bufferEnd) return at;
+      if (!this.#nextLargeBuffer()) return this.#fail(this.#tooLargeRule(), base, at);
+      if (at === end) return at;
+    }
+  }
+
+  /**
+   * As ngx_http_alloc_large_header_buffer: the line that does not fit is moved to the start of another large buffer. False
+   * if there is none left, or if the line is as long as one already.
+   */
+  #nextLargeBuffer(): boolean {
+    const { largeBufferBytes, largeBufferCount } = this.#limits;
+    const lineBytes = this.#bufferEnd - this.#lineStart;
+    if (lineBytes >= largeBufferBytes || this.#largeBuffersUsed === largeBufferCount) return false;
+    this.#largeBuffersUsed++;
+    this.#bufferEnd = this.#lineStart + largeBufferBytes;
+    return true;
+  }
+
+  #tooLargeRule(): HeadRule {
+    return this.#phase <= START_LINE_CR && this.#kind === "request"
+      ? "request-line-too-long"
+      : "header-too-large";
+  }
+
+  /** The state machine proper. Positions in `bytes` become offsets into the head by subtracting `base`. */
+  #scanBuffer(bytes: Buffer, base: number, from: number, end: number): number {
+    let at = from;
+    while (at < end) {
+      switch (this.#phase) {
+        case METHOD: {
+          while (at < end && METHOD_BYTES[bytes[at] ?? 0] === 1) at++;
+          if (at === end) return at;
+          if (bytes[at] !== SP || at === base) return this.#fail("invalid-method", base, at);
+          this.methodEnd = at++ - base;
+          this.#phase = TARGET;
+          break;
+        }
+        case TARGET: {
+          while (at < end && TARGET_BYTES[bytes[at] ?? 0] === 1) at++;
+          if (at === end) return at;
+          if (bytes[at] !== SP) return this.#fail(targetRule(bytes[at] ?? 0), base, at);
+          this.targetEnd = at++ - base;
+          if (this.targetEnd === this.methodEnd + 1) return this.#fail("invalid-target", base, at - 1);
+          this.#phase = VERSION;
+          break;
+        }
+        case VERSION: {
+          while (at < end && TARGET_BYTES[bytes[at] ?? 0] === 1) at++;
+          if (at - base - this.targetEnd - 1 > VERSION_LENGTH) return this.#fail("invalid-version", base, at);
+          if (at === end) return at;
+          if (!this.#endStartLine(bytes, base, at++)) return at;
+          break;
+        }
+        case STATUS_LINE: {
+          while (at < end && FIELD_VALUE_BYTES[bytes[at] ?? 0] === 1) {
+            const offset = at - base;
+            if (offset < STATUS_LINE_PREFIX.length && bytes[at] !== STATUS_LINE_PREFIX[offset]) {
+              return this.#fail("invalid-status-line", base, at);
+            }
+            at++;
+          }
+          if (at === end) return at;
+          if (!this.#endStartLine(bytes, base, at++)) return at;
+          break;
+        }
+        case START_LINE_CR: {
+          if (bytes[at] !== LF) return this.#fail("bare-cr", base, at);
+          this.#startHeaderLine(++at - base);
+          break;
+        }
+        case NAME: {
+          at = this.#scanName(bytes, base, at, end);
+          if (this.state !== "more") return at;
+          break;
+        }
+        case VALUE: {
+          at = this.#scanValue(bytes, base, at, end);
+          if (this.state !== "more") return at;
+          break;
+        }
+        case VALUE_CR: {
+          if (bytes[at] !== LF) return this.#fail("bare-cr", base, at);
+          if (!this.#endHeaderLine(++at - base)) return this.#fail("too-many-headers", base, at);
+          break;
+        }
+        default: {
+          if (bytes[at] !== LF) return this.#fail("bare-cr", base, at);
+          this.state = "done";
+          return at + 1;
+        }
+      }
+    }
+    return at;
+  }
+
+  #scanName(bytes: Buffer, base: number, from: number, end: number): number {
+    let at = from;
+    let hash = this.#nameHash;
+    while (at < end) {
+      const lower = USUAL_NAME_BYTES[bytes[at] ?? 0] ?? 0;
+      if (lower === 0) break;
+      hash = nextNameHash(hash, lower);
+      at++;
+    }
+    this.#nameHash = hash;
+    if (at === end) return at;
+
+    const byte = bytes[at] ?? 0;
+    const isFirst = at - base === this.#lineStart;
+    if (byte === COLON) {
+      if (isFirst) return this.#fail("empty-header-name", base, at);
+      this.#nameEnd = at - base;
+      this.#valueStart = -1;
+      this.#phase = VALUE;
+      return at + 1;
+    }
+    if (isFirst && byte === CR) {
+      this.#phase = END_CR;
+      return at + 1;
+    }
+    if (isFirst && byte === LF) {
+      if (this.#kind === "trailers") return this.#fail("bare-lf", base, at);
+      this.state = "done";
+      return at + 1;
+    }
+    if (byte <= SP || byte === 0x7f) return this.#fail(nameRule(byte, isFirst), base, at);
+    // A name that no hash needs to know: underscores and other unusual bytes.
+    if (!this.#nameRules.ignoreInvalidHeaders && TOKEN_BYTES[byte] !== 1) {
+      return this.#fail("invalid-header-name", base, at);
+    }
+    this.#nameHash = nextNameHash(hash, byte);
+    if (byte !== 0x5f || !this.#nameRules.underscoresInHeaders) this.#nameIsUnusual = true;
+    return at + 1;
+  }
+
+  #scanValue(bytes: Buffer, base: number, from: number, end: number): number {
+    let at = from;
+    if (this.#valueStart < 0) {
+      while (at < end && (bytes[at] === SP || bytes[at] === TAB)) at++;
+      if (at === end) return at;
+      this.#valueStart = at - base;
+    }
+    while (at < end && FIELD_VALUE_BYTES[bytes[at] ?? 0] === 1) at++;
+    if (at === end) return at;
+
+    const byte = bytes[at] ?? 0;
+    if (byte !== CR && byte !== LF) return this.#fail("invalid-header-value", base, at);
+    let valueEnd = at;
+    const valueStart = base + this.#valueStart;
+    while (valueEnd > valueStart && (bytes[valueEnd - 1] === SP || bytes[valueEnd - 1] === TAB)) valueEnd--;
+    this.#valueEnd = valueEnd - base;
+    this.#markHeader(bytes, base);
+    if (byte === CR) {
+      this.#phase = VALUE_CR;
+      return at + 1;
+    }
+    if (this.#kind === "trailers") return this.#fail("bare-lf", base, at);
+    if (!this.#endHeaderLine(at + 1 - base)) return this.#fail("too-many-headers", base, at);
+    return at + 1;
+  }
+
+  /** Remembers the header line that was read, unless its name is one to ignore. */
+  #markHeader(bytes: Buffer, base: number): void {
+    if (this.#nameIsUnusual && this.#nameRules.ignoreInvalidHeaders) return;
+    const marks = this.#marks;
+    const at = this.#marksLength;
+    marks[at] = this.#lineStart;
+    marks[at + 1] = this.#nameEnd;
+    marks[at + 2] = this.#valueStart;
+    marks[at + 3] = this.#valueEnd;
+    marks[at + 4] = recognizeHeaderName(bytes, base + this.#lineStart, base + this.#nameEnd, this.#nameHash);
+    this.#marksLength = at + MARKS_PER_HEADER;
+  }
+
+  /** At the CR or LF at position `at`; false if it is neither. */
+  #endStartLine(bytes: Buffer, base: number, at: number): boolean {
+    this.startLineEnd = at - base;
+    const byte = bytes[at];
+    if (byte === CR) {
+      this.#phase = START_LINE_CR;
+    } else if (byte === LF) {
+      this.#startHeaderLine(at + 1 - base);
+    } else {
+      this.#fail(this.#kind === "request" ? "invalid-version" : "invalid-status-line", base, at);
+      return false;
+    }
+    return true;
+  }
+
+  /** False if there are too many header lines now. */
+  #endHeaderLine(next: number): boolean {
+    if (this.#marksLength > this.#limits.headersCountMax * MARKS_PER_HEADER) return false;
+    this.#startHeaderLine(next);
+    return true;
+  }
+
+  #startHeaderLine(offset: number): void {
+    this.#lineStart = offset;
+    this.#nameHash = 0;
+    this.#nameIsUnusual = false;
+    if (this.#kind === "trailers" || offset > 0) this.#phase = NAME;
+  }
+
+  /** Ends the reading with an error found at position `at`, which is returned. */
+  #fail(rule: HeadRule, base: number, at: number): number {
+    this.state = "error";
+    this.error = headError(rule, Math.max(0, at - base));
+    return at;
+  }
+}
+
+function targetRule(byte: number): HeadRule {
+  if (byte === CR || byte === LF) return "http-0.9";
+  return byte === 0x23 ? "fragment-in-target" : "invalid-target";
+}
+
+/** The rule that a space or control byte breaks in a header name. */
+function nameRule(byte: number, isFirst: boolean): HeadRule {
+  if (byte === CR || byte === LF) return "header-without-colon";
+  if (byte !== SP && byte !== TAB) return "invalid-header-name";
+  return isFirst ? "folded-header" : "space-in-header-name";
+}
