@@ -1,0 +1,133 @@
+/**
+ * Where something stands in a configuration. Lines and columns count from 1; a column counts code points, so that
+ * it is the same number in every editor, whatever the characters before it weigh in bytes.
+ */
+
+/** One configuration text with the name under which messages mention it. */
+export interface SourceFile {
+  /** What messages call it, exactly as nginx would: the path it was opened by. */
+  readonly name: string;
+  readonly text: string;
+  /** The lines of {@link text} without their line ends; never empty. */
+  readonly lines: readonly string[];
+  /** For each line the offset of its first character in {@link text}, in UTF-16 units. */
+  readonly lineStarts: readonly number[];
+  /** The `include` that brought this file in, or null for the main file. */
+  readonly includedFrom: Span | null;
+  /** The text of `-g` is no file: messages say "in command line" and give no line number. */
+  readonly isCommandLine: boolean;
+}
+
+/** A stretch of text. It may reach over line ends; line and column are those of its first character. */
+export interface Span {
+  readonly file: SourceFile;
+  readonly line: number;
+  readonly column: number;
+  /** In code points; 0 marks a place between two characters. */
+  readonly length: number;
+}
+
+/** How a text came in; by default it is the main file. */
+export interface SourceOrigin {
+  readonly includedFrom?: Span | null;
+  readonly isCommandLine?: boolean;
+}
+
+/** Makes the {@link SourceFile} of a text, finding its lines. */
+export function createSourceFile(name: string, text: string, origin: SourceOrigin = {}): SourceFile {
+  const lineStarts = [0];
+  for (let lineEnd = text.indexOf("\n"); lineEnd !== -1; lineEnd = text.indexOf("\n", lineEnd + 1)) {
+    lineStarts.push(lineEnd + 1);
+  }
+  const lines = lineStarts.map((start, index) => {
+    const next = lineStarts[index + 1];
+    return text.slice(start, next === undefined ? text.length : next - 1).replace(/\r$/, "");
+  });
+  return {
+    name,
+    text,
+    lines,
+    lineStarts,
+    includedFrom: origin.includedFrom ?? null,
+    isCommandLine: origin.isCommandLine ?? false,
+  };
+}
+
+/** The span from offset `start` up to and without offset `end`, both in UTF-16 units of the file's text. */
+export function spanBetween(file: SourceFile, start: number, end: number): Span {
+  const line = lineAt(file, start);
+  return {
+    file,
+    line,
+    column: countCodePoints(file.text, file.lineStarts[line - 1] ?? 0, start) + 1,
+    length: countCodePoints(file.text, start, end),
+  };
+}
+
+/** The number of the line on which the character at `offset` (in UTF-16 units) stands. */
+export function lineAt(file: SourceFile, offset: number): number {
+  // The last line that starts at or before the offset, by bisection.
+  let low = 0;
+  let high = file.lineStarts.length;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if ((file.lineStarts[middle] ?? Infinity) <= offset) low = middle;
+    else high = middle;
+  }
+  return low + 1;
+}
+
+/** The place right behind the last character of a span, on whatever line that is. */
+export function placeAfter(span: Span): Span {
+  const start = offsetOf(span);
+  const end = skipCodePoints(span.file.text, start, span.length);
+  return spanBetween(span.file, end, end);
+}
+
+/** From the first character of one span to the last one of another. */
+export function spanOver(first: Span, last: Span): Span {
+  return spanBetween(first.file, offsetOf(first), offsetOf(placeAfter(last)));
+}
+
+/** What stands on the span's line before it. */
+export function textBefore(span: Span): string {
+  return span.file.text.slice(span.file.lineStarts[span.line - 1], offsetOf(span));
+}
+
+/** What stands behind the span, up to the end of the line on which it ends; without trailing space. */
+export function textBehind(span: Span): string {
+  const end = placeAfter(span);
+  const lineEnd = span.file.text.indexOf("\n", offsetOf(end));
+  return span.file.text.slice(offsetOf(end), lineEnd === -1 ? undefined : lineEnd).trimEnd();
+}
+
+/** The offset of a span's first character, in UTF-16 units. */
+function offsetOf(span: Span): number {
+  return skipCodePoints(span.file.text, span.file.lineStarts[span.line - 1] ?? 0, span.column - 1);
+}
+
+function skipCodePoints(text: string, start: number, count: number): number {
+  let offset = start;
+  for (let i = 0; i < count; i++) {
+    offset += (text.codePointAt(offset) ?? 0) > 0xffff ? 2 : 1;
+  }
+  return offset;
+}
+
+function countCodePoints(text: string, start: number, end: number): number {
+  let count = 0;
+  for (let i = start; i < end; i++) {
+    // The second half of a surrogate pair belongs to the first.
+    if (!(isLowSurrogate(text.charCodeAt(i)) && i > start && isHighSurrogate(text.charCodeAt(i - 1))))
+      count++;
+  }
+  return count;
+}
+
+function isHighSurrogate(unit: number): boolean {
+  return unit >= 0xd800 && unit <= 0xdbff;
+}
+
+function isLowSurrogate(unit: number): boolean {
+  return unit >= 0xdc00 && unit <= 0xdfff;
+}
