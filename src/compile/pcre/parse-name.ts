@@ -1,0 +1,25 @@
+import type { Cursor } from "./cursor.ts";
+import { isDigit } from "./cursor.ts";
+import { syntaxError } from "./pattern-error.ts";
+
+const nameLengthMax = 32;
+
+/** Reads a group's name and the character that ends it. */
+export function readName(cursor: Cursor, terminator: string): string {
+  if (isDigit(cursor.peek())) syntaxError("nameStartsWithDigit", cursor.offset);
+  const name = cursor.takeMatch(/[A-Za-z0-9_]*/y);
+  if (name === "") syntaxError("nameExpected", cursor.offset);
+  if (name.length > nameLengthMax) syntaxError("nameTooLong", cursor.offset);
+  if (!cursor.take(terminator)) syntaxError("unclosedName", cursor.offset);
+  return name;
+}
+
+/** Reads `3`, `+1` or `-1`, where the signed ones count from the groups opened so far. Undefined where no number stands. */
+export function readSignedNumber(cursor: Cursor, groupsSoFar: number): number | undefined {
+  const text = cursor.takeMatch(/[+-]?[0-9]+/y);
+  if (text === "") return undefined;
+  const value = Number(text);
+  if (Math.abs(value) > 0xffff) syntaxError("numberTooBig", cursor.offset);
+  if (text.startsWith("-")) return groupsSoFar + 1 + value;
+  return text.startsWith("+") ? groupsSoFar + value : value;
+}
