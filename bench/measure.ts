@@ -1,0 +1,173 @@
+/** Measures one scenario: everybody in turn, several times over, medians. */
+import type { Generator } from "./load/processes.ts";
+import type { Sample, Session, Work } from "./load/work.ts";
+import { cpuMicrosBetween, readCpu, readMemoryBytes } from "./process-cost.ts";
+import type { Scenario } from "./scenario.ts";
+
+/** After the last answer a proxy may still have something to put away, which belongs to the round. */
+const AFTERMATH_MS = 10;
+const MEMORY_POLL_MS = 250;
+const MEMORY_POLLS_MAX = 12;
+/** Memory has settled when it changes by less than this from one poll to the next. */
+const MEMORY_SETTLED_BYTES: number = 128 * 1024;
+
+export interface Pace {
+  readonly rounds: number;
+  readonly warmUpMs: number;
+  readonly roundMs: number;
+}
+
+/** Whoever is measured. The direct run has no process between client and backend. */
+export interface Entrant {
+  readonly name: string;
+  readonly pid: number | undefined;
+  readonly plainPort: number;
+  readonly tlsPort: number;
+}
+
+export interface Spread {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+export interface Figure {
+  readonly contender: string;
+  /** CPU microseconds per unit, or bytes per idle tunnel; absent for the direct run. */
+  readonly cost?: Spread;
+  readonly perSecond?: Spread;
+  readonly p50Micros?: Spread;
+  readonly p99Micros?: Spread;
+  /** Why there are no figures. */
+  readonly failure?: string;
+}
+
+interface Round {
+  readonly sample: Sample;
+  readonly costMicros: number | undefined;
+}
+
+/** One entrant on its way through a scenario. */
+interface Course {
+  readonly entrant: Entrant;
+  readonly rounds: Round[];
+  session?: Session;
+  failure?: string;
+}
+
+/**
+ * Opens the scenario's connections through every entrant, warms each up, then measures in turn: A B C A B C. Whoever fails
+ * is left out of what follows and reported with the reason.
+ */
+export async function measure(
+  scenario: Scenario,
+  entrants: readonly Entrant[],
+  generator: Generator,
+  pace: Pace,
+): Promise<Figure[]> {
+  const courses = entrants.map((entrant): Course => ({ entrant, rounds: [] }));
+  await each(courses, async (course) => {
+    course.session = await generator.open(targetOf(scenario, course.entrant), scenario.work);
+  });
+  await each(courses, ({ session }) => session?.run(pace.warmUpMs));
+  for (let round = 0; round < pace.rounds; round++) {
+    await each(courses, (course) => runRound(course, pace.roundMs));
+  }
+  await each(courses, ({ session }) => session?.close());
+  return courses.map(figureOf);
+}
+
+async function each(
+  courses: readonly Course[],
+  step: (course: Course) => Promise<unknown> | undefined,
+): Promise<void> {
+  for (const course of courses) {
+    if (course.failure !== undefined) continue;
+    try {
+      await step(course);
+    } catch (reason) {
+      course.failure = messageOf(reason);
+    }
+  }
+}
+
+async function runRound({ entrant, session, rounds }: Course, roundMs: number): Promise<void> {
+  if (session === undefined) return;
+  const before = entrant.pid === undefined ? undefined : readCpu(entrant.pid);
+  const sample = await session.run(roundMs);
+  if (entrant.pid === undefined || before === undefined) {
+    rounds.push({ sample, costMicros: undefined });
+    return;
+  }
+  await pause(AFTERMATH_MS);
+  rounds.push({ sample, costMicros: cpuMicrosBetween(before, readCpu(entrant.pid)) / sample.units });
+}
+
+function figureOf({ entrant, rounds, failure }: Course): Figure {
+  if (failure !== undefined || rounds.length === 0) {
+    return { contender: entrant.name, failure: failure ?? "nothing was measured" };
+  }
+  const costs = rounds.flatMap((round) => round.costMicros ?? []);
+  return {
+    contender: entrant.name,
+    ...(costs.length > 0 && { cost: spreadOf(costs) }),
+    perSecond: spreadOf(rounds.map(({ sample }) => sample.units / sample.seconds)),
+    p50Micros: spreadOf(rounds.map(({ sample }) => sample.p50Micros)),
+    p99Micros: spreadOf(rounds.map(({ sample }) => sample.p99Micros)),
+  };
+}
+
+/**
+ * What an idle tunnel weighs in a process that has just been started. A tenth of the tunnels is opened first, so that what
+ * the first ones bring about (pools, compiled code, a grown heap) is not counted.
+ */
+export async function measureMemory(
+  scenario: Scenario,
+  entrant: Entrant,
+  generator: Generator,
+): Promise<Figure> {
+  if (entrant.pid === undefined || scenario.work.kind !== "idle") return { contender: entrant.name };
+  const target = targetOf(scenario, entrant);
+  const tunnels = scenario.work.tunnels;
+  try {
+    const first: Work = { kind: "idle", tunnels: Math.ceil(tunnels / 10) };
+    const sessions = [await generator.open(target, first)];
+    const before = await settledMemoryBytes(entrant.pid);
+    sessions.push(await generator.open(target, scenario.work));
+    const after = await settledMemoryBytes(entrant.pid);
+    for (const session of sessions) await session.close();
+    return { contender: entrant.name, cost: spreadOf([(after - before) / tunnels]) };
+  } catch (reason) {
+    return { contender: entrant.name, failure: messageOf(reason) };
+  }
+}
+
+async function settledMemoryBytes(pid: number): Promise<number> {
+  let last = readMemoryBytes(pid);
+  for (let poll = 0; poll < MEMORY_POLLS_MAX; poll++) {
+    await pause(MEMORY_POLL_MS);
+    const now = readMemoryBytes(pid);
+    if (Math.abs(now - last) < MEMORY_SETTLED_BYTES) return now;
+    last = now;
+  }
+  return last;
+}
+
+function targetOf(scenario: Scenario, entrant: Entrant): { port: number; tls: boolean } {
+  return { port: scenario.tls ? entrant.tlsPort : entrant.plainPort, tls: scenario.tls };
+}
+
+function spreadOf(values: readonly number[]): Spread {
+  const sorted = [...values].sort((a, b) => a - b);
+  const upper = sorted[sorted.length >> 1] ?? 0;
+  const lower = sorted[(sorted.length - 1) >> 1] ?? 0;
+  return { median: (upper + lower) / 2, min: sorted[0] ?? 0, max: sorted.at(-1) ?? 0 };
+}
+
+function messageOf(reason: unknown): string {
+  return reason instanceof Error ? reason.message : String(reason);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

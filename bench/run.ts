@@ -1,0 +1,147 @@
+/** `npm run bench`: the scenarios, the contenders, and the loop over both. */
+import { fileURLToPath } from "node:url";
+import type { Contender } from "./contenders/contender.ts";
+import { haproxy } from "./contenders/haproxy.ts";
+import { httpProxy3 } from "./contenders/http-proxy-3.ts";
+import { nginx } from "./contenders/nginx.ts";
+import { wsgate } from "./contenders/wsgate.ts";
+import { type Entrant, type Figure, measure, measureMemory, type Pace } from "./measure.ts";
+import { isChosen, type Options, parseOptions, USAGE } from "./options.ts";
+import { header, machineLine, type Result, summary, table, verdictOn, writeReport } from "./report.ts";
+import { echo, handshakes, idle, requests, type Scenario } from "./scenario.ts";
+import { openStage, type Stage } from "./stage.ts";
+
+const CONTENDERS: readonly Contender[] = [nginx, haproxy, wsgate, httpProxy3];
+
+const KIB = 1024;
+const MIB: number = 1024 * 1024;
+
+const SCENARIOS: readonly Scenario[] = [
+  echo("ws", 64, 100, { timesNginxMax: 2, quick: true }),
+  echo("ws", KIB, 100),
+  echo("ws", 16 * KIB, 100, { timesNginxMax: 1, quick: true }),
+  echo("ws", MIB, 100, { timesNginxMax: 1 }),
+  echo("ws", 64, 1000, { timesNginxMax: 2 }),
+  echo("ws", KIB, 1000),
+  echo("ws", 16 * KIB, 1000, { timesNginxMax: 1 }),
+  echo("ws", MIB, 1000, { timesNginxMax: 1 }),
+
+  echo("wss", 64, 100, { timesNginxMax: 2, quick: true }),
+  echo("wss", KIB, 100),
+  echo("wss", 16 * KIB, 100, { timesNginxMax: 1, quick: true }),
+  echo("wss", MIB, 100, { timesNginxMax: 1 }),
+  echo("wss", 64, 1000, { timesNginxMax: 2 }),
+  echo("wss", KIB, 1000),
+  echo("wss", 16 * KIB, 1000, { timesNginxMax: 1 }),
+  echo("wss", MIB, 1000, { timesNginxMax: 1 }),
+
+  requests(100, 64, { timesNginxMax: 2, quick: true }),
+  requests(10 * KIB, 64, { timesNginxMax: 2 }),
+
+  handshakes("ws", 32, { quick: true }),
+  handshakes("wss", 32),
+
+  idle("ws", 2000),
+  idle("wss", 2000),
+];
+
+const PACE: Pace = { rounds: 5, warmUpMs: 400, roundMs: 400 };
+const QUICK_PACE: Pace = { rounds: 3, warmUpMs: 300, roundMs: 300 };
+const TIME_MS_MAX = 345_000;
+const QUICK_TIME_MS_MAX = 50_000;
+
+const DEFAULT_JSON_FILE: string = fileURLToPath(new URL("../../bench/results/latest.json", import.meta.url));
+
+async function main(options: Options): Promise<void> {
+  const startedAt = new Date();
+  const pace = options.quick ? QUICK_PACE : PACE;
+  const deadlineMs = startedAt.getTime() + (options.quick ? QUICK_TIME_MS_MAX : TIME_MS_MAX);
+  const scenarios = chosenScenarios(options);
+  const contenders = CONTENDERS.filter(({ name }) =>
+    isChosen(options.contenders, (chosen) => chosen === name),
+  );
+  const versions = new Map(contenders.map((contender) => [contender.name, contender.version() ?? null]));
+  const present = contenders.filter(({ name }) => versions.get(name) !== null);
+  console.log(header(Object.fromEntries(versions)));
+
+  const stage = await openStage();
+  const entrants: Entrant[] = [stage.direct];
+  for (const contender of present) entrants.push(await stage.start(contender));
+
+  const results: Result[] = [];
+  const notMeasured: string[] = [];
+  for (const scenario of scenarios) {
+    if (Date.now() > deadlineMs) {
+      notMeasured.push(scenario.name);
+      continue;
+    }
+    const figures =
+      scenario.work.kind === "idle"
+        ? await memoryOfEach(scenario, present, stage)
+        : await measure(scenario, entrants, stage.generator, pace);
+    const result = { scenario, figures, target: verdictOn(scenario, figures) };
+    results.push(result);
+    console.log(table(result));
+  }
+  await stage.close();
+
+  console.log(summary(results));
+  if (notMeasured.length > 0) console.log(`not measured, the time is up: ${notMeasured.join(", ")}`);
+  const seconds = (Date.now() - startedAt.getTime()) / 1000;
+  writeReport(options.jsonFile, {
+    startedAt: startedAt.toISOString(),
+    seconds,
+    machine: machineLine(),
+    pace,
+    contenders: Object.fromEntries(versions),
+    results,
+    notMeasured,
+  });
+  console.log(`${seconds.toFixed(0)} s; figures written to ${options.jsonFile}`);
+}
+
+function chosenScenarios({ quick, only }: Options): Scenario[] {
+  return SCENARIOS.filter((scenario) => {
+    const named = isChosen(only, (words) => `${scenario.name}-`.startsWith(`${words}-`));
+    return named && (scenario.quick || !quick || only.length > 0);
+  });
+}
+
+/** Memory is measured in fresh processes, one after the other. */
+async function memoryOfEach(
+  scenario: Scenario,
+  contenders: readonly Contender[],
+  stage: Stage,
+): Promise<Figure[]> {
+  const figures: Figure[] = [];
+  for (const contender of contenders) {
+    const entrant = await stage.start(contender);
+    figures.push(await measureMemory(scenario, entrant, stage.generator));
+    await entrant.stop();
+  }
+  return figures;
+}
+
+/** The first name on the command line that stands for nothing. */
+function unknownName({ only, contenders }: Options): string | undefined {
+  const known = new Set(["direct", ...CONTENDERS.map(({ name }) => name)]);
+  return (
+    contenders.find((name) => !known.has(name)) ??
+    only.find((words) => !SCENARIOS.some(({ name }) => `${name}-`.startsWith(`${words}-`)))
+  );
+}
+
+function refuse(message: string): void {
+  console.error(`bench: ${message}\n\n${USAGE}`);
+  process.exitCode = 2;
+}
+
+process.once("SIGINT", () => process.exit(130));
+process.once("SIGTERM", () => process.exit(143));
+const options = parseOptions(process.argv.slice(2), DEFAULT_JSON_FILE);
+const unknown = "error" in options ? undefined : unknownName(options);
+if ("error" in options) refuse(options.error);
+else if (options.help) console.log(USAGE);
+else if (unknown !== undefined) refuse(`nothing is called "${unknown}" here`);
+else if (process.platform !== "linux") refuse("CPU time is read from Linux's /proc, which is not here");
+else await main(options);
