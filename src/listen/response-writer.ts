@@ -1,0 +1,166 @@
+import { assert } from "../base/assert.ts";
+import type { ByteString } from "../base/bytes.ts";
+import type { Transport } from "../base/transport.ts";
+import type { Request, Response } from "../compile/request.ts";
+import { CHUNK_END, chunkHead, LAST_CHUNK, lastChunk } from "../http/chunk-writer.ts";
+import { writeHeaderLines } from "../http/head-writer.ts";
+import type { HeaderList } from "../http/header-list.ts";
+import { reasonPhrase } from "../http/status.ts";
+import { flushAfterTurn } from "./flush-after-turn.ts";
+import { writeAnswerHead } from "./response-head.ts";
+
+/** How the end of the answer's body shows on the wire. */
+type AnswerFraming = "none" | "length" | "chunked" | "until-close";
+
+const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
+const CLOSE = "Connection: close\r\n";
+const KEEP_ALIVE = "Connection: keep-alive\r\n";
+const UPGRADE = "Connection: upgrade\r\n";
+const CHUNKED = "Transfer-Encoding: chunked\r\n";
+
+/**
+ * Writes the answers of one HTTP/1.1 connection, one after the other: head, framing, counting. What is written in one
+ * turn of the event loop, head and first body bytes above all, leaves in as few system calls as the transport can.
+ */
+export class ResponseWriter {
+  readonly #transport: Transport;
+  #framing: AnswerFraming = "none";
+  #bytesLeft = 0;
+  #response: Response | null = null;
+  #isCorked = false;
+  /** True after a write that the transport took but would rather not have. Cleared by whoever hears onDrain. */
+  mustDrain = false;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /** True once the final head of the request in hand has been written. */
+  hasBegun = false;
+
+  /** Makes ready for the next answer. */
+  reset(): void {
+    this.#framing = "none";
+    this.#response = null;
+    this.hasBegun = false;
+  }
+
+  /** True: what was written of an answer can be told from a whole one only by how the connection ends. */
+  get endsWithConnection(): boolean {
+    return this.#framing === "until-close";
+  }
+
+  writeContinue(): void {
+    this.#send(CONTINUE);
+    this.flush();
+  }
+
+  writeInterim(status: number, headers: HeaderList): void {
+    this.#send(`HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n${writeHeaderLines(headers)}\r\n`);
+  }
+
+  writeUpgrade(request: Request): void {
+    const { response } = request;
+    const head = writeAnswerHead(response, request.location.core.server_tokens, "", UPGRADE);
+    response.bytesSent += head.length;
+    this.#send(head);
+    this.flush();
+  }
+
+  /**
+   * Writes the head. Returns whether the connection may be kept, which was wished or not, and which the framing may
+   * forbid: an answer of unknown length to HTTP/1.0 ends with the connection.
+   */
+  writeHead(request: Request, keepAlive: boolean): boolean {
+    const { response } = request;
+    const { core } = request.location;
+    this.hasBegun = true;
+    this.#response = response;
+    this.#framing = framingOf(request);
+    this.#bytesLeft = typeof response.bodyLength === "number" ? response.bodyLength : 0;
+    const isKept = keepAlive && this.#framing !== "until-close";
+
+    let connection = isKept ? KEEP_ALIVE : CLOSE;
+    if (this.#framing === "chunked") connection = CHUNKED + connection;
+    const announced = core.keepalive_timeout.header;
+    if (isKept && announced !== null) connection += `Keep-Alive: timeout=${announced}\r\n`;
+    const length =
+      typeof response.bodyLength === "number" ? `Content-Length: ${response.bodyLength}\r\n` : "";
+
+    const head = writeAnswerHead(response, core.server_tokens, length, connection);
+    response.bytesSent += head.length;
+    this.#send(head);
+    return isKept;
+  }
+
+  /** Body bytes; false asks to wait for onDrain. */
+  write(chunk: Buffer, start: number, end: number): boolean {
+    const bytes = end - start;
+    const response = this.#response;
+    if (this.#framing === "none" || bytes === 0 || response === null) return !this.mustDrain;
+    if (this.#framing === "length") {
+      assert(bytes <= this.#bytesLeft, "an answer's body is longer than its head said");
+      this.#bytesLeft -= bytes;
+    }
+    response.bodyBytesSent += bytes;
+    response.bytesSent += bytes;
+    if (this.#framing === "chunked") this.#writeChunk(response, chunk, start, end);
+    else this.#note(this.#transport.write(chunk, start, end));
+    return !this.mustDrain;
+  }
+
+  /** Ends the body; false: it is shorter than the head said, and the connection cannot go on. */
+  end(trailers: HeaderList | null): boolean {
+    const response = this.#response;
+    if (this.#framing === "chunked" && response !== null) {
+      const last = trailers === null || trailers.length === 0 ? LAST_CHUNK : lastChunk(trailers);
+      response.trailers = trailers;
+      response.bytesSent += last.length;
+      this.#send(last);
+    }
+    this.flush();
+    const isWhole = this.#framing !== "length" || this.#bytesLeft === 0;
+    this.#response = null;
+    return isWhole;
+  }
+
+  /** Lets go what was held back in this turn. */
+  flush(): void {
+    if (!this.#isCorked) return;
+    this.#isCorked = false;
+    this.#note(this.#transport.uncork());
+  }
+
+  #writeChunk(response: Response, chunk: Buffer, start: number, end: number): void {
+    const head = chunkHead(end - start);
+    response.bytesSent += head.length + CHUNK_END.length;
+    this.#cork();
+    this.#transport.writeLatin1(head);
+    this.#transport.write(chunk, start, end);
+    this.#note(this.#transport.writeLatin1(CHUNK_END));
+  }
+
+  #send(text: ByteString): void {
+    this.#cork();
+    this.#note(this.#transport.writeLatin1(text));
+  }
+
+  #cork(): void {
+    if (this.#isCorked) return;
+    this.#isCorked = true;
+    this.#transport.cork();
+    flushAfterTurn(this);
+  }
+
+  #note(hasRoom: boolean): void {
+    if (!hasRoom) this.mustDrain = true;
+  }
+}
+
+/** RFC 9112 section 6.3; nginx's rules for what it may choose. */
+function framingOf({ head, response, location }: Request): AnswerFraming {
+  const { status, bodyLength } = response;
+  if (head.method === "HEAD" || bodyLength === "none" || status === 204 || status === 304) return "none";
+  if (bodyLength !== "unknown") return "length";
+  return head.versionMinor === 1 && location.core.chunked_transfer_encoding ? "chunked" : "until-close";
+}
