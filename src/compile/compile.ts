@@ -1,6 +1,7 @@
 import { dirname } from "node:path";
 import { isError, type Diagnostic } from "../config/diagnostic.ts";
 import { parseCommandLine, parseConfig, parseConfigFile } from "../config/parse.ts";
+import type { ConfigFiles } from "../config/files.ts";
 import type { DirectiveKnowledge } from "../config/knowledge.ts";
 import type { Tree } from "../config/tree.ts";
 import { build } from "./build.ts";
@@ -16,6 +17,8 @@ export interface CompileInput {
   readonly file: string;
   /** The text itself, where it comes from elsewhere. */
   readonly text?: string;
+  /** Where files are read from; by default the disk. */
+  readonly files?: ConfigFiles;
   /** Absolute; what log files, roots and the like are relative to. */
   readonly prefix: string;
   /** Where errors go if no error_log says otherwise: an absolute path, or `stderr`. */
@@ -41,7 +44,12 @@ export async function compile(input: CompileInput): Promise<CompileResult> {
     modules.flatMap((module) => module.variables ?? []),
   );
   const index = new RowIndex(modules);
-  const options = { ...knowledgeOf(index), file, prefix: dirname(file) };
+  const options = {
+    ...knowledgeOf(index),
+    file,
+    prefix: dirname(file),
+    ...(input.files === undefined ? {} : { files: input.files }),
+  };
   const parsed =
     input.text === undefined ? parseConfigFile(options) : parseConfig({ ...options, text: input.text });
   if (input.globalDirectives !== undefined) {

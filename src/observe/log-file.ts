@@ -18,6 +18,10 @@ export class LogFile {
     this.path = path;
   }
 
+  get isOpen(): boolean {
+    return this.descriptor !== null;
+  }
+
   /** Opens for appending; harmless when open. Throws the system's error. */
   open(): void {
     if (this.path === "stderr") this.descriptor = 2;

@@ -1,0 +1,37 @@
+import "../base/regexp-guard.ts";
+import { VERSION } from "../base/version.ts";
+import { findPlaces } from "../process/places.ts";
+import { parseFlags, type Flags } from "./flags.ts";
+import { HELP } from "./help.ts";
+import { serve } from "./serve.ts";
+import { sendSignal } from "./send-signal.ts";
+import { testConfiguration } from "./test-configuration.ts";
+
+/** Runs a command line and leaves its exit code in `process.exitCode`. */
+export async function main(args: readonly string[]): Promise<void> {
+  process.exitCode = await dispatch(args);
+}
+
+async function dispatch(args: readonly string[]): Promise<number> {
+  const parsed = parseFlags(args);
+  if (!parsed.ok) {
+    process.stderr.write(`wsgate: ${parsed.message}\n`);
+    return 1;
+  }
+  const { flags } = parsed;
+  if (flags.help || flags.version || flags.build) return printAbout(flags);
+  const source = { places: findPlaces(flags), globals: flags.globals, files: null };
+  if (flags.test) return testConfiguration(source, flags);
+  if (flags.signal !== null) return sendSignal(source, flags.signal);
+  return serve(source);
+}
+
+function printAbout(flags: Flags): number {
+  process.stderr.write(`wsgate version: wsgate/${VERSION}\n`);
+  if (flags.build)
+    process.stderr.write(
+      `running on Node.js ${process.version}, ${process.platform} ${process.arch}, OpenSSL ${process.versions.openssl}\n`,
+    );
+  if (flags.help) process.stdout.write(HELP);
+  return 0;
+}

@@ -1,0 +1,11 @@
+import { formatDiagnostics, load, type Source } from "../process/load.ts";
+import { run } from "../process/run.ts";
+
+/** The main job: compile the configuration and run it until a signal ends it. */
+export async function serve(source: Source): Promise<number> {
+  const compiled = await load(source);
+  process.stderr.write(formatDiagnostics(compiled.diagnostics, process.stderr.isTTY));
+  const { plan } = compiled;
+  if (plan === null) return 1;
+  return run(source, { ...compiled, plan });
+}

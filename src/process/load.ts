@@ -1,0 +1,40 @@
+import { compile, type CompileResult } from "../compile/compile.ts";
+import type { Diagnostic } from "../config/diagnostic.ts";
+import { memoryFiles } from "../config/files.ts";
+import { formatDiagnostic } from "../config/format-diagnostic.ts";
+import { modules } from "../modules/index.ts";
+import type { Places } from "./places.ts";
+
+/** What a process runs. Plain data, so that it can be handed to workers. */
+export interface Source {
+  readonly places: Places;
+  /** What `-g` gave. */
+  readonly globals: string | null;
+  /**
+   * Contents of configuration files by path, in place of those on the disk: for text that is no file, and for workers,
+   * which must all read what the main process has read, whatever happens to the files meanwhile.
+   */
+  readonly files: Readonly<Record<string, string>> | null;
+}
+
+/** Compiles a configuration with all modules. */
+export function load(source: Source): Promise<CompileResult> {
+  return compile({
+    file: source.places.config,
+    prefix: source.places.prefix,
+    defaultErrorLog: source.places.errorLog,
+    modules,
+    ...(source.globals === null ? {} : { globalDirectives: source.globals }),
+    ...(source.files === null ? {} : { files: memoryFiles(source.files) }),
+  });
+}
+
+/** The source with the contents of all the files that were read for it. */
+export function frozen(source: Source, result: CompileResult): Source {
+  return { ...source, files: Object.fromEntries(result.tree.files.map((file) => [file.name, file.text])) };
+}
+
+/** Diagnostics as a terminal shows them, one after the other. */
+export function formatDiagnostics(diagnostics: readonly Diagnostic[], colour: boolean): string {
+  return diagnostics.map((each) => `${formatDiagnostic(each, { program: "wsgate", colour })}\n`).join("");
+}

@@ -1,0 +1,4 @@
+import "../base/regexp-guard.ts";
+import { runWorker } from "./worker.ts";
+
+runWorker();
