@@ -1,8 +1,8 @@
-import { describeSystemError } from "../base/errno.ts";
 import type { ListenerPlan, Plan } from "../compile/plan.ts";
 import { Listener } from "../listen/listener.ts";
 import { connectionCounts } from "../observe/connections.ts";
 import type { LogFile } from "../observe/log-file.ts";
+import { openLogs } from "./log-files.ts";
 import { requestHandler } from "./request-handler.ts";
 
 /** A plan whose files and addresses have been opened, and which can take over at once or be given up. */
@@ -38,17 +38,8 @@ export class Gate {
 
   /** Opens what the plan needs and this process does not have yet: log files and addresses. All or nothing. */
   async prepare(plan: Plan): Promise<PrepareResult> {
-    const messages: string[] = [];
-    const openedFiles: LogFile[] = [];
-    for (const file of plan.logFiles) {
-      const wasOpen = file.isOpen;
-      try {
-        file.open();
-        if (!wasOpen) openedFiles.push(file);
-      } catch (error) {
-        messages.push(`open() "${file.path}" failed (${describeSystemError(error)})`);
-      }
-    }
+    const logs = openLogs(plan);
+    const messages = [...logs.messages];
     const opened = new Map<string, Listener>();
     for (const listenerPlan of plan.listeners) {
       if (this.#listeners.has(listenerPlan.key)) continue;
@@ -56,7 +47,7 @@ export class Gate {
       if (listener instanceof Listener) opened.set(listenerPlan.key, listener);
       else messages.push(listener.message);
     }
-    const prepared = { plan, opened, openedFiles };
+    const prepared = { plan, opened, openedFiles: logs.opened };
     if (messages.length === 0) return { ok: true, prepared };
     this.abandon(prepared);
     return { ok: false, messages };
@@ -107,19 +98,6 @@ export class Gate {
     for (const listener of this.#listeners.values()) listener.closeNow();
     this.#listeners.clear();
     this.#release();
-  }
-
-  /** Opens every log file anew, after they have been moved away. Returns what went wrong. */
-  reopenLogs(): readonly string[] {
-    const messages: string[] = [];
-    for (const file of this.#plan?.logFiles ?? []) {
-      try {
-        file.reopen();
-      } catch (error) {
-        messages.push(`open() "${file.path}" failed (${describeSystemError(error)})`);
-      }
-    }
-    return messages;
   }
 
   async #open(plan: ListenerPlan): ReturnType<typeof Listener.open> {

@@ -12,6 +12,8 @@ export type ToWorker =
 
 /** What a worker answers. */
 export type FromWorker =
+  /** Said first, unasked: what is sent earlier would find nobody listening. */
+  | { readonly kind: "started"; readonly generation: 0 }
   | {
       readonly kind: "prepared";
       readonly generation: number;

@@ -3,6 +3,7 @@ import type { CompileResult } from "../compile/compile.ts";
 import type { Plan } from "../compile/plan.ts";
 import { headline } from "../config/format-diagnostic.ts";
 import { frozen, load, type Source } from "./load.ts";
+import { giveLogsToUser, reopenLogs } from "./log-files.ts";
 import { removePidFile, writePidFile } from "./pid-file.ts";
 import type { Server, WriteLog } from "./server.ts";
 import { createSingleServer } from "./single-server.ts";
@@ -44,17 +45,18 @@ export async function run(
   const ending = new Promise<number>((resolve) => {
     let reloading: Promise<void> = Promise.resolve();
     let isEnding = false;
-    const end = (how: Promise<void>): void => {
+    const end = async (how: Promise<void>): Promise<void> => {
       isEnding = true;
-      void how.then(() => resolve(0));
+      await how;
+      resolve(0);
     };
-    const stop = (): void => end(server.stop());
+    const stop = (): void => void end(server.stop());
     const quit = (): void => {
       if (isEnding) return;
       log("notice", "gracefully shutting down");
       const timeoutMs = plan.main.worker_shutdown_timeout;
       if (timeoutMs !== null) setTimeout(stop, timeoutMs).unref();
-      end(server.drain());
+      void end(server.drain());
     };
     const reload = (): void => {
       reloading = reloading.then(async () => {
@@ -64,7 +66,9 @@ export async function run(
     };
     const reopen = (): void => {
       log("notice", "reopening logs");
-      for (const message of server.reopenLogs()) log("emerg", message);
+      for (const message of reopenLogs(plan)) log("emerg", message);
+      giveLogsToUser(plan);
+      server.reopenLogs();
     };
     process
       .on("SIGTERM", stop)

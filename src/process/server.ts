@@ -10,7 +10,8 @@ export interface Server {
   drain(): Promise<void>;
   /** Ends everything at once. */
   stop(): Promise<void>;
-  reopenLogs(): readonly string[];
+  /** Tells other processes to open their logs anew; this one has done so. */
+  reopenLogs(): void;
   /** Addresses listened on, as messages print them, in the order of the configuration. */
   readonly addresses: readonly ListeningAddress[];
 }

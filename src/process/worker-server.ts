@@ -2,6 +2,7 @@ import cluster, { type Worker } from "node:cluster";
 import { fileURLToPath } from "node:url";
 import type { Plan } from "../compile/plan.ts";
 import type { Source } from "./load.ts";
+import { giveLogsToUser, openLogs } from "./log-files.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 import type { ApplyResult, ListeningAddress, Server, WriteLog } from "./server.ts";
 
@@ -46,10 +47,19 @@ export class WorkerServer implements Server {
   }
 
   async apply(plan: Plan, source: Source): Promise<ApplyResult> {
+    // The main process opens them as well: it writes to them itself, and it may do what workers may not.
+    const logs = openLogs(plan);
+    if (logs.messages.length > 0) {
+      for (const file of logs.opened) file.close();
+      return { ok: false, messages: logs.messages };
+    }
+    giveLogsToUser(plan);
     const generation = ++this.#generation;
     const wanted = plan.main.worker_processes;
     const present = [...this.#workers.keys()];
-    const added = Array.from({ length: Math.max(0, wanted - present.length) }, () => this.#fork());
+    const added = await Promise.all(
+      Array.from({ length: Math.max(0, wanted - present.length) }, () => this.#fork()),
+    );
     const staying = [...present, ...added].slice(0, wanted);
 
     const answers = await Promise.all(staying.map((worker) => prepareIn(worker, generation, source)));
@@ -78,16 +88,17 @@ export class WorkerServer implements Server {
     await this.#allGone();
   }
 
-  reopenLogs(): readonly string[] {
+  reopenLogs(): void {
     for (const worker of this.#workers.keys()) tell(worker, { kind: "reopen" });
-    return [];
   }
 
-  #fork(): Worker {
+  /** Resolves when the worker listens to what it is told, or has ended instead. */
+  async #fork(): Promise<Worker> {
     const worker = cluster.fork();
     this.#workers.set(worker, performance.now());
     // A channel that breaks while a message is under way: the exit that follows says the rest.
     worker.on("error", () => {});
+    await answerOf(worker, 0, "started");
     return worker;
   }
 
@@ -116,7 +127,7 @@ export class WorkerServer implements Server {
   async #replace(): Promise<void> {
     const applied = this.#applied;
     if (applied === null || this.#ending || this.#workers.size >= applied.plan.main.worker_processes) return;
-    const worker = this.#fork();
+    const worker = await this.#fork();
     const messages = await prepareIn(worker, this.#generation, applied.source);
     for (const message of messages) this.#log("emerg", message);
     if (messages.length > 0) worker.kill();

@@ -3,6 +3,7 @@ import { Gate, type PreparedPlan } from "./gate.ts";
 import { load, type Source } from "./load.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 import { listeningAddresses } from "./single-server.ts";
+import { reopenLogs } from "./log-files.ts";
 import { dropPrivileges } from "./privileges.ts";
 
 /** One worker process: does what the main process says, and ends when it is told to or when that one is gone. */
@@ -45,7 +46,7 @@ export function runWorker(): void {
         prepared = null;
         break;
       case "reopen":
-        gate.reopenLogs();
+        if (gate.plan !== null) reopenLogs(gate.plan);
         break;
       case "drain":
         void gate.drain().then(end);
@@ -62,8 +63,10 @@ export function runWorker(): void {
   });
   // A terminal sends Ctrl-C to the whole group; the main process decides what becomes of its workers.
   for (const signal of ["SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1"] as const) process.on(signal, () => {});
+  answer({ kind: "started", generation: 0 });
 }
 
+/** Tells the main process. */
 function answer(message: FromWorker): void {
   process.send?.(message);
 }
