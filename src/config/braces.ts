@@ -1,7 +1,20 @@
-import { createDiagnostic, type Report } from "./diagnostic.ts";
+import { assert } from "../base/assert.ts";
+import { blockDepthMax } from "./blocks.ts";
+import { reportBraces } from "./brace-report.ts";
+import type { Report } from "./diagnostic.ts";
+import {
+  contextEvidence,
+  eitherEvidence,
+  indentEvidence,
+  indentOf,
+  isFirstOnLine,
+  noEvidence,
+  type Evidence,
+  type OpenBlock,
+} from "./evidence.ts";
 import type { DirectiveKnowledge } from "./knowledge.ts";
-import type { SourceFile } from "./position.ts";
-import type { OpenStatement, Statement } from "./statements.ts";
+import { placeAfter, spanBetween, spanOver, type SourceFile } from "./position.ts";
+import type { CloseStatement, OpenStatement, SimpleStatement, Statement } from "./statements.ts";
 
 export interface BraceContext {
   readonly file: SourceFile;
@@ -11,36 +24,139 @@ export interface BraceContext {
   readonly report: Report;
 }
 
-/** Reports braces that do not match and returns the statements with matching ones. */
+/** The statements with matching braces, and what had to be done for it. */
+export interface Walk {
+  readonly statements: readonly Statement[];
+  /** Blocks that were closed because this statement could not stand in them. */
+  readonly closed: readonly ClosedBlock[];
+  /** Braces that were left out because they did not mean the block that they would have closed. */
+  readonly dropped: readonly { readonly brace: CloseStatement; readonly block: OpenStatement }[];
+  /** Directives that were given the `{` they lack. */
+  readonly opened: readonly OpenedBlock[];
+  /** Braces that found no block to close. */
+  readonly surplus: readonly CloseStatement[];
+  /** Blocks that were still open at the end of the text. */
+  readonly unclosed: readonly OpenStatement[];
+  /** How many blocks were open at once. */
+  readonly depth: number;
+}
+
+export interface ClosedBlock {
+  readonly block: OpenStatement;
+  readonly before: Statement;
+  /** Whether nginx stops at that statement, as one that is not allowed where it stands. */
+  readonly isMisplaced: boolean;
+}
+
+export interface OpenedBlock {
+  readonly head: OpenStatement;
+  /** The line of the `;` that nginx reads up to before it misses the brace. */
+  readonly reportLine: number;
+}
+
+/**
+ * Makes the braces match. Where they do, the statements come back as they were. Where they do not, the text is walked
+ * with each kind of evidence, and the walk that leaves the least unexplained is believed and reported.
+ */
 export function balanceBraces(statements: readonly Statement[], context: BraceContext): readonly Statement[] {
-  const { file, report } = context;
-  const balanced: Statement[] = [];
-  const open: OpenStatement[] = [];
+  const asWritten = walk(statements, context.file, noEvidence);
+  if (asWritten.surplus.length === 0 && asWritten.unclosed.length === 0) return statements;
+  const names = contextEvidence(context.knowledge, context.parents);
+  // What is nested as no person nests is not worth any guessing.
+  const kinds =
+    asWritten.depth > blockDepthMax ? [] : [eitherEvidence(names, indentEvidence), names, indentEvidence];
+  const best = kinds
+    .map((evidence) => walk(statements, context.file, evidence))
+    .reduce((best, candidate) => (cost(candidate) < cost(best) ? candidate : best), asWritten);
+  reportBraces(best, asWritten, context);
+  return best.statements;
+}
+
+/** A guess must explain more than it assumes. */
+function cost({ closed, dropped, opened, surplus, unclosed }: Walk): number {
+  return closed.length + dropped.length + opened.length + 2 * (surplus.length + unclosed.length);
+}
+
+function walk(statements: readonly Statement[], file: SourceFile, evidence: Evidence): Walk {
+  const result = {
+    statements: [] as Statement[],
+    closed: [] as ClosedBlock[],
+    dropped: [] as { brace: CloseStatement; block: OpenStatement }[],
+    opened: [] as OpenedBlock[],
+    surplus: [] as CloseStatement[],
+    unclosed: [] as OpenStatement[],
+    depth: 0,
+  };
+  const open: OpenBlock[] = [];
+
+  const enter = (statement: OpenStatement): void => {
+    result.statements.push(statement);
+    result.depth = Math.max(result.depth, open.push({ statement, contentIndent: null }));
+  };
+
   for (const statement of statements) {
-    if (statement.kind === "open") open.push(statement);
-    if (statement.kind === "close" && open.pop() === undefined) {
-      report(
-        createDiagnostic({
-          code: "unexpected-closing-brace",
-          message: 'unexpected "}"',
-          span: statement.brace,
-          suggestion: "remove it: no block is open here",
-        }),
-      );
+    const innermost = open.at(-1);
+    if (statement.kind === "close" && innermost !== undefined && evidence.isStray(statement, open)) {
+      result.dropped.push({ brace: statement, block: innermost.statement });
       continue;
     }
-    balanced.push(statement);
+    const closing = evidence.closesBefore(statement, open);
+    for (const { statement: block } of open.splice(open.length - (closing?.count ?? 0)).reverse()) {
+      result.closed.push({ block, before: statement, isMisplaced: closing?.isMisplaced ?? false });
+      result.statements.push(closeBefore(statement));
+    }
+    if (statement.kind === "close") {
+      if (open.pop() === undefined) result.surplus.push(statement);
+      else result.statements.push(statement);
+      continue;
+    }
+    noteIndent(open.at(-1), statement);
+    if (statement.kind === "open") {
+      enter(statement);
+      continue;
+    }
+    const begin = evidence.contentsBegin(statement, open);
+    if (begin === null) {
+      result.statements.push(statement);
+      continue;
+    }
+    const [head, contents] = splitAt(statement, begin);
+    result.opened.push({ head, reportLine: statement.reportLine });
+    enter(head);
+    result.statements.push(contents);
   }
-  const innermost = open.at(-1);
-  if (innermost === undefined) return balanced;
-  report(
-    createDiagnostic({
-      code: "unclosed-block",
-      message: 'unexpected end of file, expecting "}"',
-      span: innermost.brace,
-      reportLine: file.lines.length,
-    }),
+
+  const end = spanBetween(file, file.text.length, file.text.length);
+  for (const block of open) result.unclosed.push(block.statement);
+  for (const _ of open) result.statements.push({ kind: "close", brace: end });
+  return result;
+}
+
+/** The first line of its contents tells how deep the author has indented a block. */
+function noteIndent(block: OpenBlock | undefined, statement: SimpleStatement | OpenStatement): void {
+  if (block?.contentIndent === null && isFirstOnLine(statement.span)) {
+    block.contentIndent = indentOf(statement.span);
+  }
+}
+
+/** A `}` that nobody wrote, right before a statement. */
+function closeBefore(statement: Statement): CloseStatement {
+  const place = statement.kind === "close" ? statement.brace : statement.span;
+  return { kind: "close", brace: { ...place, length: 0 } };
+}
+
+/** Cuts `server listen 80;` into `server {` and `listen 80;`. */
+function splitAt(statement: SimpleStatement, begin: number): [OpenStatement, SimpleStatement] {
+  const head = statement.words.slice(0, begin);
+  const contents = statement.words.slice(begin);
+  const [first, last, inner] = [head[0], head.at(-1), contents[0]];
+  assert(
+    first !== undefined && last !== undefined && inner !== undefined,
+    "a block needs a name and contents",
   );
-  for (const block of open) balanced.push({ kind: "close", brace: { ...block.brace, length: 0 } });
-  return balanced;
+  const brace = placeAfter(last.span);
+  return [
+    { kind: "open", words: head, span: spanOver(first.span, last.span), brace, reportLine: brace.line },
+    { ...statement, words: contents, span: spanOver(inner.span, statement.span) },
+  ];
 }

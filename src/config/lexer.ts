@@ -89,19 +89,7 @@ export class Lexer {
     const start = this.#position;
     const end = this.#endOfBareWord(start);
     this.#position = end;
-    if (this.#isTooLong(start, end)) {
-      const beginning = Array.from(this.#text.slice(start, start + 20))
-        .slice(0, 10)
-        .join("");
-      this.#report(
-        createDiagnostic({
-          code: "too-long-parameter",
-          message: `too long parameter "${beginning}..." started`,
-          span: spanBetween(this.#file, start, end),
-          suggestion: `shorten it to less than ${parameterBytesMax} bytes`,
-        }),
-      );
-    }
+    if (this.#isTooLong(start, end)) this.#complainOfLength(start, start, end);
     return this.#word(start, end, null);
   }
 
@@ -121,11 +109,13 @@ export class Lexer {
   #readQuotedWord(quote: Quote): WordToken {
     const start = this.#position;
     const closing = this.#closingQuote(start, quote);
-    if (closing === null || this.#isTooLong(start + 1, closing + 1)) {
+    // Quotes that close so far away were probably meant to close earlier.
+    if (closing === null || byteLength(this.#text, start + 1, closing) >= parameterBytesMax) {
       return this.#cutUnterminatedWord(start, quote, closing);
     }
     const end = closing + 1;
     this.#position = end;
+    if (this.#isTooLong(start + 1, end)) this.#complainOfLength(start, start + 1, end);
     const after = this.#text[end];
     // A `}` is an error as well, but one that the parser finds anyway: a directive is not finished yet.
     if (after !== undefined && !isSpace(after) && !";{)}".includes(after)) {
@@ -143,9 +133,23 @@ export class Lexer {
     return null;
   }
 
+  #complainOfLength(start: number, contentStart: number, end: number): void {
+    const beginning = Buffer.from(this.#text.slice(contentStart, contentStart + 10)).subarray(0, 10);
+    this.#report(
+      createDiagnostic({
+        code: "too-long-parameter",
+        // nginx shows ten bytes; half a character would not be worth showing.
+        message: `too long parameter "${beginning.toString().replace(/\ufffd$/, "")}..." started`,
+        span: spanBetween(this.#file, start, end),
+        suggestion: `shorten it to less than ${parameterBytesMax} bytes`,
+      }),
+    );
+  }
+
   /** Quotes that nobody closes, or only so far away that the closing one must belong to somebody else. */
   #cutUnterminatedWord(start: number, quote: Quote, closing: number | null): WordToken {
-    const isTooLong = this.#isTooLong(start + 1, closing ?? this.#text.length);
+    const isTooLong =
+      byteLength(this.#text, start + 1, closing ?? this.#text.length) > parameterBytesMax || closing !== null;
     const end = this.#text.length;
     this.#report(
       createDiagnostic({
@@ -228,11 +232,14 @@ export class Lexer {
   #isTooLong(start: number, end: number): boolean {
     // At most three bytes for each UTF-16 unit: nearly every word is short enough at first sight.
     if ((end - start + 2) * 3 <= parameterBytesMax) return false;
-    if (end >= this.#text.length) return Buffer.byteLength(this.#text.slice(start, end)) > parameterBytesMax;
-    // A space does not end the directive: one more character must fit.
-    const ending = isSpace(this.#text[end]) ? 2 : 1;
-    return Buffer.byteLength(this.#text.slice(start, end)) + ending > parameterBytesMax;
+    // A space does not end the directive: one more character must fit. The end of the file needs no room.
+    const ending = end === this.#text.length ? 0 : isSpace(this.#text[end]) ? 2 : 1;
+    return byteLength(this.#text, start, end) + ending > parameterBytesMax;
   }
+}
+
+function byteLength(text: string, start: number, end: number): number {
+  return Buffer.byteLength(text.slice(start, end));
 }
 
 export function isSpace(char: string | undefined): boolean {

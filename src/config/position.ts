@@ -12,6 +12,8 @@ export interface SourceFile {
   readonly lines: readonly string[];
   /** For each line the offset of its first character in {@link text}, in UTF-16 units. */
   readonly lineStarts: readonly number[];
+  /** Where in {@link text} the second halves of surrogate pairs stand: units that begin no code point. */
+  readonly secondHalves: readonly number[];
   /** The `include` that brought this file in, or null for the main file. */
   readonly includedFrom: Span | null;
   /** The text of `-g` is no file: messages say "in command line" and give no line number. */
@@ -35,10 +37,11 @@ export interface SourceOrigin {
 
 /** Makes the {@link SourceFile} of a text, finding its lines. */
 export function createSourceFile(name: string, text: string, origin: SourceOrigin = {}): SourceFile {
-  const lineStarts = [0];
-  for (let lineEnd = text.indexOf("\n"); lineEnd !== -1; lineEnd = text.indexOf("\n", lineEnd + 1)) {
-    lineStarts.push(lineEnd + 1);
-  }
+  const lineStarts = [0, ...Array.from(text.matchAll(/\n/g), (match) => match.index + 1)];
+  const secondHalves = Array.from(
+    text.matchAll(/[\ud800-\udbff][\udc00-\udfff]/g),
+    (match) => match.index + 1,
+  );
   const lines = lineStarts.map((start, index) => {
     const next = lineStarts[index + 1];
     return text.slice(start, next === undefined ? text.length : next - 1).replace(/\r$/, "");
@@ -48,6 +51,7 @@ export function createSourceFile(name: string, text: string, origin: SourceOrigi
     text,
     lines,
     lineStarts,
+    secondHalves,
     includedFrom: origin.includedFrom ?? null,
     isCommandLine: origin.isCommandLine ?? false,
   };
@@ -56,31 +60,23 @@ export function createSourceFile(name: string, text: string, origin: SourceOrigi
 /** The span from offset `start` up to and without offset `end`, both in UTF-16 units of the file's text. */
 export function spanBetween(file: SourceFile, start: number, end: number): Span {
   const line = lineAt(file, start);
+  const lineStart = file.lineStarts[line - 1] ?? 0;
   return {
     file,
     line,
-    column: countCodePoints(file.text, file.lineStarts[line - 1] ?? 0, start) + 1,
-    length: countCodePoints(file.text, start, end),
+    column: codePointsBefore(file, start) - codePointsBefore(file, lineStart) + 1,
+    length: codePointsBefore(file, end) - codePointsBefore(file, start),
   };
 }
 
 /** The number of the line on which the character at `offset` (in UTF-16 units) stands. */
 export function lineAt(file: SourceFile, offset: number): number {
-  // The last line that starts at or before the offset, by bisection.
-  let low = 0;
-  let high = file.lineStarts.length;
-  while (high - low > 1) {
-    const middle = (low + high) >> 1;
-    if ((file.lineStarts[middle] ?? Infinity) <= offset) low = middle;
-    else high = middle;
-  }
-  return low + 1;
+  return countWhile(file.lineStarts, (start) => start <= offset);
 }
 
 /** The place right behind the last character of a span, on whatever line that is. */
 export function placeAfter(span: Span): Span {
-  const start = offsetOf(span);
-  const end = skipCodePoints(span.file.text, start, span.length);
+  const end = offsetOfCodePoint(span.file, codePointsBefore(span.file, offsetOf(span)) + span.length);
   return spanBetween(span.file, end, end);
 }
 
@@ -102,32 +98,29 @@ export function textBehind(span: Span): string {
 }
 
 /** The offset of a span's first character, in UTF-16 units. */
-function offsetOf(span: Span): number {
-  return skipCodePoints(span.file.text, span.file.lineStarts[span.line - 1] ?? 0, span.column - 1);
+function offsetOf({ file, line, column }: Span): number {
+  const lineStart = file.lineStarts[line - 1] ?? 0;
+  return offsetOfCodePoint(file, codePointsBefore(file, lineStart) + column - 1);
 }
 
-function skipCodePoints(text: string, start: number, count: number): number {
-  let offset = start;
-  for (let i = 0; i < count; i++) {
-    offset += (text.codePointAt(offset) ?? 0) > 0xffff ? 2 : 1;
+function codePointsBefore(file: SourceFile, offset: number): number {
+  return offset - countWhile(file.secondHalves, (half) => half < offset);
+}
+
+/** The opposite of {@link codePointsBefore}. */
+function offsetOfCodePoint(file: SourceFile, index: number): number {
+  // Before the second half number n stand n others, none of which counts.
+  return index + countWhile(file.secondHalves, (half, n) => half - n <= index);
+}
+
+/** How many numbers of an ascending list satisfy a condition that holds for the smaller ones alone; by bisection. */
+function countWhile(numbers: readonly number[], holds: (value: number, index: number) => boolean): number {
+  let low = 0;
+  let high = numbers.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (holds(numbers[middle] ?? 0, middle)) low = middle + 1;
+    else high = middle;
   }
-  return offset;
-}
-
-function countCodePoints(text: string, start: number, end: number): number {
-  let count = 0;
-  for (let i = start; i < end; i++) {
-    // The second half of a surrogate pair belongs to the first.
-    if (!(isLowSurrogate(text.charCodeAt(i)) && i > start && isHighSurrogate(text.charCodeAt(i - 1))))
-      count++;
-  }
-  return count;
-}
-
-function isHighSurrogate(unit: number): boolean {
-  return unit >= 0xd800 && unit <= 0xdbff;
-}
-
-function isLowSurrogate(unit: number): boolean {
-  return unit >= 0xdc00 && unit <= 0xdfff;
+  return low;
 }

@@ -141,7 +141,7 @@ class StatementReader {
   #openNameless(token: MarkToken): void {
     const brace = spanBetween(this.#file, token.start, token.end);
     const previous = this.#statements.at(-1);
-    const isAfterSemicolon = previous?.kind === "simple";
+    const isAfterSemicolon = previous?.kind === "simple" && previous.words[0]?.text !== "include";
     this.#report(
       createDiagnostic({
         code: "unexpected-opening-brace",
