@@ -23,6 +23,8 @@ export interface Report {
   readonly pace: Pace;
   /** Versions by name; null for those that are not installed. */
   readonly contenders: Readonly<Record<string, string | null>>;
+  /** Why those that are installed and yet took no part did not start, by name. */
+  readonly notStarted: Readonly<Record<string, string>>;
   readonly results: readonly Result[];
   /** Names of scenarios that the time did not suffice for. */
   readonly notMeasured: readonly string[];

@@ -65,9 +65,7 @@ async function main(options: Options): Promise<void> {
   console.log(header(Object.fromEntries(versions)));
 
   const stage = await openStage();
-  const entrants: Entrant[] = [stage.direct];
-  for (const contender of present) entrants.push(await stage.start(contender));
-
+  const { entrants, notStarted } = await startAll(present, stage);
   const results: Result[] = [];
   const notMeasured: string[] = [];
   for (const scenario of scenarios) {
@@ -94,6 +92,7 @@ async function main(options: Options): Promise<void> {
     machine: machineLine(),
     pace,
     contenders: Object.fromEntries(versions),
+    notStarted,
     results,
     notMeasured,
   });
@@ -107,6 +106,25 @@ function chosenScenarios({ quick, only }: Options): Scenario[] {
   });
 }
 
+/** One process each, which serves all scenarios; and the reasons of those that do not start. */
+async function startAll(
+  contenders: readonly Contender[],
+  stage: Stage,
+): Promise<{ entrants: Entrant[]; notStarted: Record<string, string> }> {
+  const entrants: Entrant[] = [stage.direct];
+  const notStarted: Record<string, string> = {};
+  for (const contender of contenders) {
+    const entrant = await stage.start(contender);
+    if ("failure" in entrant) {
+      notStarted[contender.name] = entrant.failure;
+      console.log(`${contender.name} does not start:\n${entrant.failure}\n`);
+    } else {
+      entrants.push(entrant);
+    }
+  }
+  return { entrants, notStarted };
+}
+
 /** Memory is measured in fresh processes, one after the other. */
 async function memoryOfEach(
   scenario: Scenario,
@@ -116,6 +134,7 @@ async function memoryOfEach(
   const figures: Figure[] = [];
   for (const contender of contenders) {
     const entrant = await stage.start(contender);
+    if ("failure" in entrant) continue;
     figures.push(await measureMemory(scenario, entrant, stage.generator));
     await entrant.stop();
   }

@@ -3,16 +3,25 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { writeCertificate } from "./certificate.ts";
-import { type Contender, type RunningProxy, startContender } from "./contenders/contender.ts";
+import {
+  type Contender,
+  type NotStarted,
+  type RunningProxy,
+  startContender,
+} from "./contenders/contender.ts";
 import { type Generator, startBackend, startGenerator } from "./load/processes.ts";
 import type { Entrant } from "./measure.ts";
+
+export interface StartedEntrant extends Entrant {
+  stop(): Promise<void>;
+}
 
 export interface Stage {
   readonly generator: Generator;
   /** The client straight to the backend. */
   readonly direct: Entrant;
   /** Starts a new process of `contender`. */
-  start(contender: Contender): Promise<Entrant & { stop(): Promise<void> }>;
+  start(contender: Contender): Promise<StartedEntrant | NotStarted>;
   close(): Promise<void>;
 }
 
@@ -35,6 +44,7 @@ export async function openStage(): Promise<Stage> {
     direct: { name: "direct", pid: undefined, plainPort: backend.ports.plain, tlsPort: backend.ports.tls },
     start: async (contender) => {
       const proxy = await startContender(contender, folder, backend.ports.plain, certificate);
+      if ("failure" in proxy) return proxy;
       running.add(proxy);
       const stop = async (): Promise<void> => {
         running.delete(proxy);

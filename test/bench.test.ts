@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { clientMessage, FrameReader, payloadOf, serverMessage } from "../bench/load/frames.ts";
@@ -18,8 +18,13 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
+/** Programs in the test's folder are found before those of the machine. */
 function bench(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync("npm", ["run", "--silent", "bench", "--", ...args], { cwd: ROOT, encoding: "utf8" });
+  return spawnSync("npm", ["run", "--silent", "bench", "--", ...args], {
+    cwd: ROOT,
+    encoding: "utf8",
+    env: { ...process.env, PATH: `${folder}${delimiter}${process.env["PATH"]}` },
+  });
 }
 
 function benchReport(...args: string[]): Report {
@@ -29,7 +34,7 @@ function benchReport(...args: string[]): Report {
   return JSON.parse(readFileSync(file, "utf8"));
 }
 
-describe.skipIf(process.platform !== "linux")("npm run bench", () => {
+describe.skipIf(process.platform !== "linux")("npm run bench", { timeout: 60_000 }, () => {
   test("measures throughput and latency of the direct run, which has no proxy to charge", () => {
     const { results, notMeasured } = benchReport("--only", "ws-64-100", "--contenders", "direct");
     expect(results.map(({ scenario }) => scenario.name)).toEqual(["ws-64-100"]);
@@ -51,6 +56,18 @@ describe.skipIf(process.platform !== "linux")("npm run bench", () => {
     expect(figure?.cost?.min).toBeGreaterThan(0);
     expect(figure?.cost?.median).toBeGreaterThanOrEqual(figure?.cost?.min ?? Infinity);
     expect(figure?.cost?.max).toBeGreaterThanOrEqual(figure?.cost?.median ?? Infinity);
+  });
+
+  test("goes on without a contender that does not start, and gives its reason", () => {
+    writeFileSync(
+      join(folder, "nginx"),
+      '#!/bin/sh\n[ "$1" = -v ] && echo nginx/9.9.9 && exit\necho "no, thanks" >&2\nexit 1\n',
+      { mode: 0o755 },
+    );
+    const { contenders, notStarted, results } = benchReport("--only", "ws-64-100", "--contenders", "nginx");
+    expect(contenders).toEqual({ nginx: "9.9.9" });
+    expect(notStarted).toEqual({ nginx: "no, thanks" });
+    expect(results[0]?.figures.map(({ contender }) => contender)).toEqual(["direct"]);
   });
 
   test("refuses the name of a scenario that does not exist, with the usage", () => {

@@ -37,13 +37,18 @@ export interface RunningProxy {
   stop(): Promise<void>;
 }
 
+/** Why a contender cannot take part, in its own words where it has any. */
+export interface NotStarted {
+  readonly failure: string;
+}
+
 /** Starts `contender` in a new folder under `parent`; resolves when both of its ports accept connections. */
 export async function startContender(
   contender: Contender,
   parent: string,
   backendPort: number,
   certificate: CertificateFiles,
-): Promise<RunningProxy> {
+): Promise<RunningProxy | NotStarted> {
   const [plainPort, tlsPort] = await twoFreePorts();
   const folder = join(parent, `${contender.name}-${plainPort}`);
   mkdirSync(folder, { recursive: true });
@@ -61,7 +66,7 @@ export async function startContender(
   for (const port of [plainPort, tlsPort]) {
     if (await acceptsBefore(port, child, Date.now() + START_TIMEOUT_MS)) continue;
     await stop();
-    throw new Error(`${contender.name} does not listen: ${said.trim() || "it says nothing"}`);
+    return { failure: said.trim() || "it does not listen and says nothing" };
   }
   return { pid: child.pid ?? 0, plainPort, tlsPort, stop };
 }
