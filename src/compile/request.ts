@@ -165,6 +165,8 @@ export class Request {
   host: ByteString;
   /** True while `path` is still what the client's own target says, so that a proxy may pass the target as sent. */
   pathIsOriginal = true;
+  /** True while a rewrite program has changed the path and has not said `break` since. */
+  pathChanged = false;
   /** True after an internal redirect, error_page, try_files or index: `internal` locations may be entered. */
   isInternal = false;
   /** The method in force: the client's, or GET after an error_page has led elsewhere. */

@@ -2,8 +2,16 @@ import type { Module } from "../compile/module.ts";
 import { coreModule } from "./core.ts";
 import { eventsModule } from "./events.ts";
 import { httpCoreModule } from "./http-core/module.ts";
+import { mapModule } from "./map.ts";
+import { rewriteModule } from "./rewrite/module.ts";
 
 /**
  * All modules, in execution order: within one phase, the steps of an earlier module run before those of a later one.
  */
-export const modules: readonly Module[] = [coreModule, eventsModule, httpCoreModule];
+export const modules: readonly Module[] = [
+  coreModule,
+  eventsModule,
+  httpCoreModule,
+  mapModule,
+  rewriteModule,
+];

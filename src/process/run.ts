@@ -59,10 +59,11 @@ export async function run(
       void end(server.drain());
     };
     const reload = (): void => {
-      reloading = reloading.then(async () => {
-        if (isEnding) return;
-        plan = (await reloadOnce(source, plan, server, log)) ?? plan;
-      });
+      const before = reloading;
+      reloading = (async () => {
+        await before;
+        if (!isEnding) plan = (await reloadOnce(source, plan, server, log)) ?? plan;
+      })();
     };
     const reopen = (): void => {
       log("notice", "reopening logs");

@@ -1,4 +1,5 @@
 import type { ByteString } from "../base/bytes.ts";
+import { contentTypeOf } from "../compile/content-type.ts";
 import type { Outcome } from "../compile/outcome.ts";
 import type { ErrorPage } from "../compile/plan.ts";
 import type { Request } from "../compile/request.ts";
@@ -111,7 +112,7 @@ function sendText(
 ): void {
   const { response } = request;
   response.status = status;
-  response.headers.append("Content-Type", contentType ?? request.location.core.default_type);
+  response.headers.append("Content-Type", contentType ?? contentTypeOf(request));
   for (const [name, value] of headers) response.headers.append(name, value);
   response.bodyLength = Buffer.byteLength(body, "latin1");
   request.sendHead();
