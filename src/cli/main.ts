@@ -13,6 +13,8 @@ export async function main(args: readonly string[]): Promise<void> {
 }
 
 async function dispatch(args: readonly string[]): Promise<number> {
+  // Loaded only when asked for: it brings a chat backend and a maker of certificates.
+  if (args[0] === "demo") return (await import("./demo.ts")).runDemo(args.slice(1));
   const parsed = parseFlags(args);
   if (!parsed.ok) {
     process.stderr.write(`wsgate: ${parsed.message}\n`);

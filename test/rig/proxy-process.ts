@@ -171,7 +171,14 @@ async function startProxy(
     },
     () => tail(`${stdout.text}${stderr.text}`, 60),
   );
-  await stderr.waitFor(readyLine);
+  try {
+    await stderr.waitFor(readyLine);
+  } catch (error) {
+    // That it did not start is the one thing to report.
+    killGroup(child);
+    stopping = exited;
+    throw error;
+  }
 
   const port = (portName?: string): number => {
     const [only] = ports.values();
@@ -299,9 +306,10 @@ function complaints(log: string, tolerates: readonly RegExp[]): readonly string[
     .filter((line) => COMPLAINTS.test(line) && !tolerates.some((pattern) => pattern.test(line)));
 }
 
-/** `listening on ADDRESS[ ssl]`, one line for each listener. */
+/** `listening on ADDRESS[ ssl]`, one line for each listener, before each `ready`: of a reload again, which counts. */
 function parseListeners(log: string): readonly Listener[] {
-  return [...log.matchAll(/listening on (\S+)( ssl)?/g)].map(([, address = "", ssl]) => ({
+  const announced = log.split(/^.*\bready$/m).at(-2) ?? "";
+  return [...announced.matchAll(/listening on (\S+)( ssl)?/g)].map(([, address = "", ssl]) => ({
     address,
     port: address.startsWith("unix:") ? 0 : Number(address.slice(address.lastIndexOf(":") + 1)),
     isTls: ssl !== undefined,

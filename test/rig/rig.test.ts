@@ -1,10 +1,12 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { startFaultyBackend, startHttpBackend, startRawBackend, startWebSocketBackend } from "./backends.ts";
 import { request, requestBytes } from "./http-client.ts";
 import { readResponse } from "./http-message.ts";
 import { obtain, useRig } from "./ledger.ts";
 import { reservePort } from "./ports.ts";
-import { startNginx } from "./proxy-process.ts";
+import { runGate, startGate, startNginx, temporaryFolder } from "./proxy-process.ts";
 import { connectRaw } from "./raw-peer.ts";
 import { requires } from "./requires.ts";
 
@@ -123,4 +125,22 @@ test("fails the stop of a proxy whose log holds an alert or an emergency", async
   await nginx.write("conf/nginx.conf", "events {} http { nonsense; }");
   expect(await nginx.reload()).toBe(false);
   await expect(nginx.stop()).rejects.toThrow(/\[emerg\].*nonsense/);
+});
+
+test("runs wsgate, says where it listens, reloads it, and sees it end in order", async () => {
+  const gate = await startGate({ config: "events {} http { server { listen 127.0.0.1:{{port:front}}; } }" });
+  expect(gate.listeners).toEqual([{ address: `127.0.0.1:${gate.port()}`, port: gate.port(), isTls: false }]);
+  expect((await request({ port: gate.port("front") })).status).toBeGreaterThanOrEqual(200);
+  await gate.write("conf/nginx.conf", "events {} http { server { listen 127.0.0.1:{{port:other}}; } }");
+  expect(await gate.reload()).toBe(true);
+  expect(gate.listeners.map(({ port }) => port)).toEqual([gate.port("other")]);
+  await expect(connectRaw({ port: gate.port("front") })).rejects.toThrow(/ECONNREFUSED/);
+  expect(await gate.stop()).toEqual({ code: 0, signal: null });
+});
+
+test("runs wsgate to its end for a test of the configuration", async () => {
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, "nginx.conf"), "events {}");
+  const { code, stderr } = await runGate(["-t", "-p", folder, "-c", join(folder, "nginx.conf")]);
+  expect([code, stderr]).toEqual([0, expect.stringContaining("test is successful")]);
 });
