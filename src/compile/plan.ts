@@ -1,4 +1,4 @@
-import type { SecureContext } from "node:tls";
+import type { SecureContextOptions } from "node:tls";
 import type { ByteString } from "../base/bytes.ts";
 import type { Diagnostic } from "../config/diagnostic.ts";
 import type { Span } from "../config/position.ts";
@@ -119,8 +119,12 @@ export interface CoreServer {
 }
 
 export interface TlsSettings {
-  /** One context per server, with all its certificates. */
-  readonly secureContext: SecureContext;
+  /**
+   * What the server's context is made of: all its keys and certificates, protocols, ciphers, the authorities of clients.
+   * Tried out (tls.createSecureContext) when the configuration was compiled, so that it cannot fail later.
+   * listen/ adds what belongs to sessions.
+   */
+  readonly contextOptions: SecureContextOptions;
   readonly ssl_reject_handshake: boolean;
   readonly ssl_verify_client: "off" | "on" | "optional" | "optional_no_ca";
   readonly ssl_verify_depth: number;
