@@ -130,6 +130,9 @@ function common<T>(
 
 export type Rows = Readonly<Record<string, DirectiveRow>>;
 
+/** Rows for the fields of a settings type: one for each, none besides. */
+export type RowsOf<T> = { readonly [Name in keyof T]: DirectiveRow<T[Name]> };
+
 /** The settings that a set of rows gives for one level: a field per directive, spelled as in the configuration. */
 export type SettingsOf<R extends Rows> = {
   readonly [Name in keyof R]: R[Name] extends DirectiveRow<infer T> ? T : never;

@@ -4,6 +4,7 @@ import { eventsModule } from "./events.ts";
 import { httpCoreModule } from "./http-core/module.ts";
 import { mapModule } from "./map.ts";
 import { rewriteModule } from "./rewrite/module.ts";
+import { sslModule } from "./ssl/module.ts";
 
 /**
  * All modules, in execution order: within one phase, the steps of an earlier module run before those of a later one.
@@ -14,4 +15,5 @@ export const modules: readonly Module[] = [
   httpCoreModule,
   mapModule,
   rewriteModule,
+  sslModule,
 ];

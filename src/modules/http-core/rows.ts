@@ -16,7 +16,7 @@ import {
 } from "../../compile/values.ts";
 import type { Template } from "../../compile/template.ts";
 import { parseSize, parseTimeMs } from "../../base/units.ts";
-import type { DirectiveRow } from "../../compile/rows.ts";
+import type { DirectiveRow, RowsOf } from "../../compile/rows.ts";
 import type { CoreLocation, CoreServer, ErrorPage } from "../../compile/plan.ts";
 import type { ListenSpec } from "../../compile/module.ts";
 import type { Scope } from "../../compile/scope.ts";
@@ -25,8 +25,6 @@ import { parseListen } from "./listen.ts";
 import { parseLocationHead } from "./location-head.ts";
 import { parseServerNames, type ServerNames } from "./server-name.ts";
 import { DEFAULT_TYPES, parseTypes } from "./types.ts";
-
-type RowsOf<T> = { readonly [Name in keyof T]: DirectiveRow<T[Name]> };
 
 export const blockRows: Readonly<
   Record<"http" | "server" | "location" | "limit_except", DirectiveRow<readonly Scope[]>>
