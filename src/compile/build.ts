@@ -62,7 +62,7 @@ function buildServer(scope: Scope, modules: readonly Module[], compiler: Compile
     named,
     span: scope.directive?.name.span ?? null,
   };
-  return { plan, listens: parts.listens ?? [], names };
+  return { plan, listens: parts.listens ?? [], names, tlsFailed: parts.tls === null };
 }
 
 /** The plan of a location, of an `if` or `limit_except` in one, or of a server's own level. */

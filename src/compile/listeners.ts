@@ -6,6 +6,8 @@ export interface BuiltServer {
   readonly plan: ServerPlan;
   readonly listens: readonly ListenSpec[];
   readonly names: readonly ServerNameSpec[];
+  /** Its certificates were at fault, and that has been reported. */
+  readonly tlsFailed: boolean;
 }
 
 /** How messages and reloads name an address. */
@@ -76,7 +78,7 @@ function checkCertificate(
   defaultServer: ServerPlan,
   check: Check,
 ): void {
-  if (!listen.ssl || server.plan.tls !== null) return;
+  if (!listen.ssl || server.plan.tls !== null || server.tlsFailed) return;
   // nginx lets a server without a certificate share an address whose default server has one.
   if (server.plan !== defaultServer && defaultServer.tls !== null) return;
   check.error(listen.span, 'no "ssl_certificate" is defined for the "listen ... ssl" directive', {

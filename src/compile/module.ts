@@ -53,6 +53,7 @@ export type ServerNameSpec =
 /** What modules give for one server; each field is given by one module. */
 export interface ServerParts {
   readonly core?: CoreServer;
+  /** null: it was configured, and could not be made. */
   readonly tls?: TlsSettings | null;
   readonly rewrite?: Step | null;
   readonly listens?: readonly ListenSpec[];

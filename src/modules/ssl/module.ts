@@ -20,7 +20,7 @@ export const sslModule: Module = {
       check.error(scope.ownSpan(rows.ssl_verify_client), "no ssl_client_certificate for ssl_verify_client", {
         code: "no-client-authority",
       });
-      return {};
+      return { tls: null };
     }
     return { tls: makeTlsSettings(settings, check) };
   },
