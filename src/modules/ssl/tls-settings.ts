@@ -1,10 +1,5 @@
 import { createPrivateKey, X509Certificate, type KeyObject } from "node:crypto";
-import {
-  createSecureContext,
-  type SecureContext,
-  type SecureContextOptions,
-  type SecureVersion,
-} from "node:tls";
+import { createSecureContext, type SecureContextOptions, type SecureVersion } from "node:tls";
 import type { Check } from "../../compile/check.ts";
 import type { TlsSettings } from "../../compile/plan.ts";
 import { type LoadedFile, type SslSettings, TLS_PROTOCOLS, type TlsProtocol } from "./rows.ts";
@@ -16,10 +11,10 @@ const TLS13_SUITES = "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AE
 export function makeTlsSettings(settings: SslSettings, check: Check): TlsSettings | null {
   const pairs = pairCertificates(settings, check);
   if (pairs === null) return null;
-  const secureContext = makeContext(settings, pairs, check);
-  if (secureContext === null) return null;
+  const contextOptions = makeContextOptions(settings, pairs, check);
+  if (contextOptions === null) return null;
   return {
-    secureContext,
+    contextOptions,
     ssl_reject_handshake: settings.ssl_reject_handshake,
     ssl_verify_client: settings.ssl_verify_client,
     ssl_verify_depth: settings.ssl_verify_depth,
@@ -126,7 +121,11 @@ function readKey(key: LoadedFile, passphrases: readonly string[]): KeyObject | E
   return failure;
 }
 
-function makeContext(settings: SslSettings, pairs: readonly Pair[], check: Check): SecureContext | null {
+function makeContextOptions(
+  settings: SslSettings,
+  pairs: readonly Pair[],
+  check: Check,
+): SecureContextOptions | null {
   const versions = protocolRange(settings.ssl_protocols);
   const authorities = [settings.ssl_client_certificate, settings.ssl_trusted_certificate].flatMap((file) =>
     file === null ? [] : [file.bytes],
@@ -144,7 +143,8 @@ function makeContext(settings: SslSettings, pairs: readonly Pair[], check: Check
     ...(settings.ssl_crl === null ? {} : { crl: settings.ssl_crl.bytes }),
   };
   try {
-    return createSecureContext(options);
+    createSecureContext(options);
+    return options;
   } catch (error) {
     check.error(
       pairs[0]?.certificate.word.span ?? null,
