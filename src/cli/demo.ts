@@ -1,5 +1,5 @@
 /** `wsgate demo`: the quickstart configuration in front of an embedded chat, on a certificate made on the fly. */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -67,6 +67,14 @@ async function run(ports: Ports, stop: AbortController): Promise<void> {
 
 async function runGate(chat: ChatBackend, ports: Ports, stop: AbortController): Promise<void> {
   const configPath = prepareConfig(ports, chat.port);
+  try {
+    await untilStopped(configPath, stop);
+  } finally {
+    if (configPath !== CONFIG) rmSync(configPath, { force: true });
+  }
+}
+
+async function untilStopped(configPath: string, stop: AbortController): Promise<void> {
   const { started, ended } = runGateProcess(configPath, QUICKSTART, stop.signal);
   try {
     const gate = await started.catch((error: unknown) => {
@@ -142,13 +150,12 @@ async function startChat(): Promise<ChatBackend> {
   return usual ?? (await startChatBackend(0));
 }
 
-/** The quickstart's own configuration or, where a port differs, a copy with that port in it. */
+/** The quickstart's own configuration or, where a port differs, a copy with that port in it, for this run alone. */
 function prepareConfig(ports: Ports, backendPort: number): string {
   const isAsWritten = ports.http === HTTP_PORT && ports.https === HTTPS_PORT && backendPort === BACKEND_PORT;
   if (isAsWritten) return CONFIG;
-  const copy = join(STATE, "nginx.conf");
+  const copy = join(STATE, `nginx.${process.pid}.conf`);
   try {
-    mkdirSync(STATE, { recursive: true });
     writeFileSync(copy, adaptConfig(readFileSync(CONFIG, "utf8"), ports, backendPort));
   } catch (error) {
     throw new DemoFailure(`cannot write ${copy} (${describeSystemError(error)})`);

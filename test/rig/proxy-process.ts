@@ -89,27 +89,56 @@ export function startNginx(options: ProxyOptions): Promise<Proxy> {
   return startProxy("nginx", ["nginx"], /start worker process \d/, options);
 }
 
-/** Runs `bin/wsgate` with these arguments to its end, for `-t`, `-v` and whatever refuses to start. */
-export async function runGate(
-  args: readonly string[],
-  options: {
-    readonly cwd?: string;
-    readonly env?: Readonly<Record<string, string>>;
-    readonly input?: string;
-  } = {},
-): Promise<Exit & { readonly stdout: string; readonly stderr: string }> {
+export interface Command {
+  readonly pid: number;
+  readonly stdout: GrowingText;
+  readonly stderr: GrowingText;
+  readonly exited: Promise<Exit>;
+  signal(name: NodeJS.Signals): void;
+  /** Whether the command or anything that it started is still there. */
+  isAlive(): boolean;
+}
+
+interface CommandOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Starts `bin/wsgate` with these arguments, for subcommands that go on until they are told to end. */
+export function startCommand(args: readonly string[], options: CommandOptions = {}): Command {
   const child = spawn(process.execPath, [WSGATE, ...args], {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
+    detached: true,
   });
-  const running = watchProcess(child);
-  const release = obtain(`wsgate ${args.join(" ")}`, () => {
-    child.kill("SIGKILL");
-  });
-  child.stdin.end(options.input ?? "");
-  const exit = await within(running.exited, `wsgate ${args.join(" ")} to end`);
-  await release();
-  return { ...exit, stdout: running.stdout.text, stderr: running.stderr.text };
+  const { stdout, stderr, exited } = watchProcess(child);
+  child.stdin.end();
+  obtain(
+    `wsgate ${args.join(" ")}`,
+    async () => {
+      killGroup(child);
+      await exited;
+    },
+    () => tail(`${stdout.text}${stderr.text}`, 60),
+  );
+  return {
+    pid: child.pid ?? 0,
+    stdout,
+    stderr,
+    exited,
+    signal: (name) => child.kill(name),
+    isAlive: () => groupIsAlive(child),
+  };
+}
+
+/** Runs `bin/wsgate` with these arguments to its end, for `-t`, `-v` and whatever refuses to start. */
+export async function runGate(
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<Exit & { readonly stdout: string; readonly stderr: string }> {
+  const { stdout, stderr, exited } = startCommand(args, options);
+  const exit = await within(exited, `wsgate ${args.join(" ")} to end`);
+  return { ...exit, stdout: stdout.text, stderr: stderr.text };
 }
 
 /** A folder of the test's own, removed after it. */
