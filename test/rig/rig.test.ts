@@ -138,6 +138,18 @@ test("runs wsgate, says where it listens, reloads it, and sees it end in order",
   expect(await gate.stop()).toEqual({ code: 0, signal: null });
 });
 
+test("lets the time of a gate run faster, so that a timeout of a minute ends within a second", async () => {
+  const config = `events {} http { client_header_timeout 60s; server { listen 127.0.0.1:{{port:front}}; } }`;
+  const gate = await startGate({ config, clockFactor: 200 });
+  const client = await connectRaw({ port: gate.port() });
+  const startMs = performance.now();
+  await client.send("GET / HTTP/1.1\r\n");
+  await client.toEnd();
+  const elapsedSeconds = ((performance.now() - startMs) / 1000) * 200;
+  expect(elapsedSeconds).toBeGreaterThan(50);
+  expect(elapsedSeconds).toBeLessThan(120);
+});
+
 test("runs wsgate to its end for a test of the configuration", async () => {
   const folder = temporaryFolder();
   writeFileSync(join(folder, "nginx.conf"), "events {}");
