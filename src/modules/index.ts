@@ -2,6 +2,7 @@ import type { Module } from "../compile/module.ts";
 import { coreModule } from "./core.ts";
 import { eventsModule } from "./events.ts";
 import { httpCoreModule } from "./http-core/module.ts";
+import { logModule } from "./log/module.ts";
 import { mapModule } from "./map.ts";
 import { rewriteModule } from "./rewrite/module.ts";
 import { sslModule } from "./ssl/module.ts";
@@ -16,4 +17,5 @@ export const modules: readonly Module[] = [
   mapModule,
   rewriteModule,
   sslModule,
+  logModule,
 ];

@@ -1,4 +1,5 @@
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
 
 /** Longest run of bytes that waits for one write. */
 const PENDING_BYTES_MAX = 64 * 1024;
@@ -10,9 +11,15 @@ const PENDING_BYTES_MAX = 64 * 1024;
 export class LogFile {
   /** Absolute path, or `stderr`. */
   readonly path: string;
+  /** The folder is made where it is missing: for the places that are chosen by default and not by anybody. */
+  makesFolder = false;
   private descriptor: number | null = null;
   private pending = "";
   private flushScheduled = false;
+  /** Bytes that are gathered before they are written; 0: what one turn of the event loop gives. */
+  private bufferBytes = 0;
+  private flushMs: number | null = null;
+  private flushTimer: NodeJS.Timeout | null = null;
 
   constructor(path: string) {
     this.path = path;
@@ -25,7 +32,7 @@ export class LogFile {
   /** Opens for appending; harmless when open. Throws the system's error. */
   open(): void {
     if (this.path === "stderr") this.descriptor = 2;
-    else this.descriptor ??= openSync(this.path, "a", 0o644);
+    else this.descriptor ??= this.openForAppending();
   }
 
   /** Closes and opens the path anew, after somebody has moved the file away. */
@@ -33,22 +40,42 @@ export class LogFile {
     this.flush();
     if (this.path === "stderr") return;
     const before = this.descriptor;
-    this.descriptor = openSync(this.path, "a", 0o644);
+    this.descriptor = this.openForAppending();
     if (before !== null) closeSync(before);
+  }
+
+  /** Gathers so many bytes before they are written, for at most so many milliseconds (null: for as long as it takes). */
+  setBuffer(bytes: number, flushMs: number | null): void {
+    this.bufferBytes = bytes;
+    this.flushMs = flushMs;
   }
 
   /** Appends a byte string, newline included. Lines for a file that is not open are lost. */
   write(line: string): void {
+    if (this.bufferBytes > 0 && this.pending.length + line.length > this.bufferBytes) this.flush();
     this.pending += line;
     if (this.pending.length >= PENDING_BYTES_MAX) this.flush();
-    else if (!this.flushScheduled) {
+    else this.scheduleFlush();
+  }
+
+  private scheduleFlush(): void {
+    if (this.bufferBytes > 0) {
+      if (this.flushMs !== null) this.flushTimer ??= setTimeout(() => this.flush(), this.flushMs).unref();
+    } else if (!this.flushScheduled) {
       this.flushScheduled = true;
       setImmediate(() => this.flush());
     }
   }
 
+  private openForAppending(): number {
+    if (this.makesFolder) mkdirSync(dirname(this.path), { recursive: true });
+    return openSync(this.path, "a", 0o644);
+  }
+
   flush(): void {
     this.flushScheduled = false;
+    if (this.flushTimer !== null) clearTimeout(this.flushTimer);
+    this.flushTimer = null;
     if (this.descriptor === null || this.pending === "") return;
     const bytes = Buffer.from(this.pending, "latin1");
     this.pending = "";

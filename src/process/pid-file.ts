@@ -1,4 +1,5 @@
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import { describeSystemError } from "../base/errno.ts";
 
 export type PidResult<T> =
@@ -8,6 +9,8 @@ export type PidResult<T> =
 /** Writes the process ID of the main process; the message of a failure is nginx's. */
 export function writePidFile(path: string, pid: number): PidResult<void> {
   try {
+    // The default place is below logs/, which a folder with nothing but a configuration does not have yet.
+    if (basename(dirname(path)) === "logs") mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, `${pid}\n`);
     return { ok: true, value: undefined };
   } catch (error) {
