@@ -5,9 +5,13 @@ import type { ByteString } from "./bytes.ts";
 import type { Transport, TransportListener } from "./transport.ts";
 import type { TlsInfo } from "./transport-tls.ts";
 
+/** Bytes that may be pending before write returns false, unless an option says otherwise. */
+export const highWaterMarkBytesDefault: number = 65_536;
+
 export interface StreamTransportOptions {
-  readonly highWaterMarkBytes: number;
-  readonly tls: TlsInfo | null;
+  readonly highWaterMarkBytes?: number;
+  readonly onClosed?: () => void;
+  readonly tls?: TlsInfo | null;
 }
 
 /** A {@link Transport} over the public interface of a Duplex: sockets, TLS sockets, HTTP/2 streams. */
@@ -20,30 +24,38 @@ export class StreamTransport implements Transport {
   remotePort = 0;
   localAddress = "";
   localPort = 0;
+  peerHasEnded = false;
 
   readonly #stream: Duplex;
   readonly #highWaterMarkBytes: number;
   #mustDrain = false;
   #hasEnded = false;
+  #isClosing = false;
   #error: Error | null = null;
 
   constructor(stream: Duplex, listener: TransportListener, options: StreamTransportOptions) {
     this.listener = listener;
-    this.tls = options.tls;
+    this.tls = options.tls ?? null;
     this.#stream = stream;
     // Below its own watermark the stream emits no drain event.
-    this.#highWaterMarkBytes = Math.max(options.highWaterMarkBytes, stream.writableHighWaterMark);
+    this.#highWaterMarkBytes = Math.max(
+      options.highWaterMarkBytes ?? highWaterMarkBytesDefault,
+      stream.writableHighWaterMark,
+    );
     this.#learnAddresses();
     stream.allowHalfOpen = true;
     // Paused explicitly, or else the data listener would set it flowing.
     stream.pause();
     stream.on("data", (chunk: Buffer) => this.#streamOnData(chunk));
-    stream.on("end", () => this.listener.onEnd());
+    stream.on("end", () => this.#streamOnEnd());
     stream.on("drain", () => this.#streamOnDrain());
-    stream.on("error", (error: Error) => {
-      this.#error ??= error;
+    stream.on("error", (error: Error) => this.#streamOnError(error));
+    // A TLS socket that belongs to no tls.Server reports under this name what breaks it after its handshake.
+    stream.on("_tlsError", (error: Error) => this.#streamOnError(error));
+    stream.on("close", () => {
+      this.listener.onClose(this.#error);
+      options.onClosed?.();
     });
-    stream.on("close", () => this.listener.onClose(this.#error));
   }
 
   /** For a dialled socket, whose addresses and TLS parameters are known only now. */
@@ -57,7 +69,7 @@ export class StreamTransport implements Transport {
   }
 
   get isDestroyed(): boolean {
-    return this.#stream.destroyed;
+    return this.#isClosing || this.#stream.destroyed;
   }
 
   write(chunk: Buffer, start: number, end: number): boolean {
@@ -87,17 +99,21 @@ export class StreamTransport implements Transport {
   }
 
   end(): void {
-    if (this.#hasEnded || this.#stream.destroyed) return;
+    if (this.#hasEnded || this.isDestroyed) return;
     this.#hasEnded = true;
     this.#stream.end();
   }
 
   destroy(error?: Error): void {
-    if (error !== undefined && !this.#stream.destroyed) this.#error ??= error;
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    this.#error = error ?? null;
     this.#stream.destroy();
   }
 
   reset(): void {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
     const stream = this.#stream;
     // A TLS socket has the method and refuses it: its handle is not the TCP socket's.
     if (stream instanceof net.Socket && this.tls === null) stream.resetAndDestroy();
@@ -105,7 +121,7 @@ export class StreamTransport implements Transport {
   }
 
   #write(bytes: Buffer): boolean {
-    if (this.#stream.destroyed) return false;
+    if (this.isDestroyed) return false;
     assert(!this.#hasEnded, "write after end");
     this.bytesWritten += bytes.length;
     this.#stream.write(bytes);
@@ -127,9 +143,20 @@ export class StreamTransport implements Transport {
     this.localPort = stream.localPort ?? 0;
   }
 
+  /** What follows a destroy of ours is noise. */
+  #streamOnError(error: Error): void {
+    if (!this.#isClosing) this.destroy(error);
+  }
+
   #streamOnData(chunk: Buffer): void {
+    if (this.#isClosing) return;
     this.bytesRead += chunk.length;
     this.listener.onBytes(chunk, 0, chunk.length);
+  }
+
+  #streamOnEnd(): void {
+    this.peerHasEnded = true;
+    this.listener.onEnd();
   }
 
   #streamOnDrain(): void {

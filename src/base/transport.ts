@@ -2,7 +2,7 @@ import * as net from "node:net";
 import * as tls from "node:tls";
 import type { Duplex } from "node:stream";
 import type { ByteString } from "./bytes.ts";
-import { StreamTransport } from "./transport-stream.ts";
+import { StreamTransport, type StreamTransportOptions } from "./transport-stream.ts";
 import { tlsInfoOf, type TlsInfo } from "./transport-tls.ts";
 
 export type { TlsInfo } from "./transport-tls.ts";
@@ -70,6 +70,8 @@ export interface Transport {
   readonly bytesWritten: number;
   /** True from `destroy` or `reset` on, or once the connection broke: before onClose is called. */
   readonly isDestroyed: boolean;
+  /** True once onEnd was called: who takes over as listener asks here, for it is not called again. */
+  readonly peerHasEnded: boolean;
 
   /** As Node writes it (`127.0.0.1`, `::1`); `unix:` for a Unix socket, as nginx has it. Known after the close, too. */
   readonly remoteAddress: string;
@@ -81,14 +83,13 @@ export interface Transport {
   readonly tls: TlsInfo | null;
 }
 
-/** Bytes that may be pending before write returns false, unless an option says otherwise. */
-export const highWaterMarkBytesDefault: number = 65_536;
-
 export interface TransportOptions {
-  /** Bytes that may be pending before write returns false. Default {@link highWaterMarkBytesDefault}. */
+  /** Bytes that may be pending before write returns false. Default 65,536. */
   readonly highWaterMarkBytes?: number;
   /** TCP_NODELAY; default true. */
   readonly noDelay?: boolean;
+  /** Called right after the listener's onClose, whoever that is by then: for who counts connections. */
+  readonly onClosed?: () => void;
   /** SO_KEEPALIVE, with so many seconds of silence before the first probe (0: the system's); default off. */
   readonly keepAliveDelaySeconds?: number;
 }
@@ -115,7 +116,7 @@ export function acceptTransport(
 ): Transport {
   setSocketOptions(socket, options);
   return new StreamTransport(socket, listener, {
-    highWaterMarkBytes: options.highWaterMarkBytes ?? highWaterMarkBytesDefault,
+    ...options,
     tls: socket instanceof tls.TLSSocket ? tlsInfoOf(socket) : null,
   });
 }
@@ -132,10 +133,7 @@ export function dialTransport(options: DialOptions, listener: TransportListener)
   const target = { ...options.address, ...local, allowHalfOpen: true };
   const isTls = options.tls !== undefined;
   const socket = isTls ? tls.connect({ ...options.tls, ...target }) : net.connect(target);
-  const transport = new StreamTransport(socket, listener, {
-    highWaterMarkBytes: options.highWaterMarkBytes ?? highWaterMarkBytesDefault,
-    tls: null,
-  });
+  const transport = new StreamTransport(socket, listener, { ...options, tls: null });
   if (options.onSession !== undefined) socket.on("session", options.onSession);
   socket.once(isTls ? "secureConnect" : "connect", () => {
     setSocketOptions(socket, options);
@@ -149,12 +147,9 @@ export function dialTransport(options: DialOptions, listener: TransportListener)
 export function streamTransport(
   stream: Duplex,
   listener: TransportListener,
-  options: Pick<TransportOptions, "highWaterMarkBytes"> = {},
+  options: StreamTransportOptions = {},
 ): Transport {
-  return new StreamTransport(stream, listener, {
-    highWaterMarkBytes: options.highWaterMarkBytes ?? highWaterMarkBytesDefault,
-    tls: null,
-  });
+  return new StreamTransport(stream, listener, options);
 }
 
 function setSocketOptions(socket: net.Socket, options: TransportOptions): void {

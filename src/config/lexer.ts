@@ -206,21 +206,13 @@ export class Lexer {
     return { kind: "word", text: unescape(content.slice(1)), quote, start, end };
   }
 
-  /** What is no text has no place in a word; in comments it does no harm. */
-  #checkEncoding(raw: string, start: number): void {
-    const bad = raw.includes("\0")
-      ? "\0"
-      : this.#file.isInvalidUtf8 && raw.includes("\ufffd")
-        ? "\ufffd"
-        : null;
-    if (bad === null) return;
-    const position = this.#text.indexOf(bad, start);
+  #complainOfNul(position: number): void {
     this.#report(
       createDiagnostic({
-        code: bad === "\0" ? "nul-byte" : "invalid-utf-8",
-        message: bad === "\0" ? "unexpected NUL byte" : "unexpected byte that is not UTF-8",
+        code: "nul-byte",
+        message: "unexpected NUL byte",
         span: spanBetween(this.#file, position, position + 1),
-        suggestion: "save the file as UTF-8 text",
+        suggestion: "remove it, and save the file as UTF-8 text",
       }),
     );
   }
@@ -232,7 +224,7 @@ export class Lexer {
 
   #word(start: number, end: number, quote: Quote | null): WordToken {
     const raw = quote === null ? this.#text.slice(start, end) : this.#text.slice(start + 1, end - 1);
-    this.#checkEncoding(raw, start);
+    if (raw.includes("\0")) this.#complainOfNul(this.#text.indexOf("\0", start));
     return { kind: "word", text: unescape(raw), quote, start, end };
   }
 

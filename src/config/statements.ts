@@ -108,7 +108,6 @@ class StatementReader {
   }
 
   #finishOpen(brace: MarkToken): void {
-    if (this.#file.isCommandLine) this.#complainOfBlock(brace);
     this.#statements.push({
       kind: "open",
       words: this.#words,
@@ -122,17 +121,6 @@ class StatementReader {
   #startAnew(): void {
     this.#words = [];
     this.#isSuspect = false;
-  }
-
-  #complainOfBlock(brace: MarkToken): void {
-    this.#report(
-      createDiagnostic({
-        code: "block-on-command-line",
-        message: "block directives are not supported in -g option",
-        span: spanBetween(this.#file, brace.start, brace.end),
-        suggestion: "write the block into the configuration file",
-      }),
-    );
   }
 
   #complainOfStraySemicolon(token: MarkToken): void {

@@ -1,0 +1,324 @@
+import { assert } from "../base/assert.ts";
+import { Deadline } from "../base/timers.ts";
+import type { Transport, TransportListener } from "../base/transport.ts";
+
+/*
+ * A tunnel between a client and an upstream: bytes are passed on as they came, in both directions at once.
+ *
+ *   phase    what it means                               what leads on
+ *   open     both directions pass bytes                  a FIN, a lost connection, a timeout, shutdown() → ending
+ *   ending   the cause is known. Whoever still lives     both connections closed → ended;
+ *            gets what is pending, then FIN; what a      halfCloseTimeout without a byte passed or taken
+ *            half-closed side is still owed is passed    → both are closed
+ *   ended    onEnd was called
+ *
+ * A direction passes bytes from its source to its sink until the source has ended, the sink is gone or the proxy ends
+ * the tunnel; from then on it drops what comes, so that the source's FIN is seen and no RST destroys what is under way.
+ */
+
+export type TunnelSide = "client" | "upstream";
+
+/**
+ * eof: FIN without a word; reset: the connection broke; error: it failed otherwise (TLS, no route);
+ * read-timeout: nothing came from either side; send-timeout: one side took nothing of what was pending for it.
+ * The rest are reasons for which the proxy shuts a tunnel down.
+ */
+export type TunnelEndReason =
+  | "eof"
+  | "reset"
+  | "error"
+  | "read-timeout"
+  | "send-timeout"
+  | "close"
+  | "ping-timeout"
+  | "limit"
+  | "drain"
+  | "shutdown";
+
+/** Who ended a tunnel first, and why; what followed from it is not told. */
+export interface TunnelEndCause {
+  readonly endedBy: TunnelSide | "proxy";
+  readonly reason: TunnelEndReason;
+  /** What broke the connection, with reasons reset and error. */
+  readonly error: Error | null;
+}
+
+export interface TunnelEnd extends TunnelEndCause {
+  /** Bytes received in the tunnel, those that came before it was built included. */
+  readonly bytesFromClient: number;
+  readonly bytesFromUpstream: number;
+}
+
+/** Stands in one direction of a tunnel, where frames are read, counted and written. */
+export interface RelayFilter {
+  /**
+   * Passes the bytes of `chunk` on to `sink`: whole, in pieces with others between them, or not. The chunk is valid
+   * during the call only. Returns what the last write returned: false pauses the source until the sink has drained.
+   */
+  pass(chunk: Buffer, start: number, end: number, sink: Transport): boolean;
+  /** The last moment for words of our own to `sink`, before it gets FIN. Called once, if the sink still lives. */
+  finish(sink: Transport, cause: TunnelEndCause): void;
+}
+
+export interface RelayOptions {
+  /** What the client sent before the upstream had agreed; passed on first. */
+  readonly clientBytes?: Buffer;
+  /** What came from the upstream behind the head of its answer; passed on first. */
+  readonly upstreamBytes?: Buffer;
+  /** In the way from the client to the upstream. */
+  readonly clientFilter?: RelayFilter;
+  /** In the way from the upstream to the client. */
+  readonly upstreamFilter?: RelayFilter;
+  /** Ends a tunnel without a byte from either side (nginx: `proxy_read_timeout`). */
+  readonly readTimeoutMs: number;
+  /** Ends a tunnel whose client takes nothing of what is pending for it (nginx: `send_timeout`). */
+  readonly clientSendTimeoutMs: number;
+  /** Likewise for the upstream (nginx: `proxy_send_timeout`). */
+  readonly upstreamSendTimeoutMs: number;
+  /** Once a side has ended: how long the other may stay without a byte passed or taken. Default 10,000. */
+  readonly halfCloseTimeoutMs?: number;
+  /** Called once, when both connections are closed. */
+  readonly onEnd: (end: TunnelEnd) => void;
+}
+
+const halfCloseTimeoutMsDefault = 10_000;
+
+/**
+ * Connects two transports to a tunnel. Both must be paused, and nobody else may use them from now on.
+ * `onEnd` is never called before this has returned.
+ */
+export function relay(client: Transport, upstream: Transport, options: RelayOptions): Tunnel {
+  return new Tunnel(client, upstream, options);
+}
+
+/** A pair of connections that is being relayed. */
+export class Tunnel {
+  readonly #options: RelayOptions;
+  readonly #fromClient: Direction;
+  readonly #fromUpstream: Direction;
+  /** Read timeout while open, half-close timeout while ending. */
+  readonly #deadline: Deadline = new Deadline();
+  /** Null while open. */
+  #cause: TunnelEndCause | null = null;
+  #pendingBytesSeen = 0;
+
+  constructor(client: Transport, upstream: Transport, options: RelayOptions) {
+    this.#options = options;
+    this.#fromClient = new Direction(this, this.#deadline, {
+      from: "client",
+      source: client,
+      sink: upstream,
+      filter: options.clientFilter ?? null,
+      sendTimeoutMs: options.upstreamSendTimeoutMs,
+    });
+    this.#fromUpstream = new Direction(this, this.#deadline, {
+      from: "upstream",
+      source: upstream,
+      sink: client,
+      filter: options.upstreamFilter ?? null,
+      sendTimeoutMs: options.clientSendTimeoutMs,
+    });
+    this.#deadline.arm(options.readTimeoutMs, () => this.#end("read-timeout"));
+    this.#fromClient.start(this.#fromUpstream, options.clientBytes);
+    this.#fromUpstream.start(this.#fromClient, options.upstreamBytes);
+  }
+
+  get isOpen(): boolean {
+    return this.#cause === null;
+  }
+
+  /** Ends the tunnel in good order: both sides get what is pending, then FIN. */
+  shutdown(reason: TunnelEndReason): void {
+    this.#end(reason);
+  }
+
+  /** Closes both connections at once; what is pending is lost. */
+  destroy(reason: TunnelEndReason): void {
+    this.#end(reason);
+    this.#destroyBoth();
+  }
+
+  // For its directions
+
+  sourceOnEnd(direction: Direction): void {
+    direction.finish(this.#because({ endedBy: direction.from, reason: "eof", error: null }));
+  }
+
+  sourceOnClose(direction: Direction, error: Error | null): void {
+    direction.finish(this.#because(causeOfClose(direction.from, error)));
+    direction.opposite.drop();
+    if (direction.opposite.isSourceClosed) this.#conclude();
+  }
+
+  sinkOnTimeout(direction: Direction): void {
+    this.#end("send-timeout");
+    direction.sink.destroy();
+  }
+
+  #end(reason: TunnelEndReason): void {
+    if (this.#cause !== null) return;
+    const cause = this.#because({ endedBy: "proxy", reason, error: null });
+    this.#fromClient.finish(cause);
+    this.#fromUpstream.finish(cause);
+  }
+
+  /** The first cause is the cause; what follows from it is not. */
+  #because(cause: TunnelEndCause): TunnelEndCause {
+    if (this.#cause === null) {
+      this.#cause = cause;
+      this.#pendingBytesSeen = this.#pendingBytes;
+      this.#armHalfCloseTimeout();
+    }
+    return this.#cause;
+  }
+
+  #armHalfCloseTimeout(): void {
+    const timeoutMs = this.#options.halfCloseTimeoutMs ?? halfCloseTimeoutMsDefault;
+    this.#deadline.arm(timeoutMs, () => this.#halfCloseOnTimeout());
+  }
+
+  #halfCloseOnTimeout(): void {
+    const pendingBytes = this.#pendingBytes;
+    if (pendingBytes === this.#pendingBytesSeen) return this.#destroyBoth();
+    this.#pendingBytesSeen = pendingBytes;
+    this.#armHalfCloseTimeout();
+  }
+
+  get #pendingBytes(): number {
+    return this.#fromClient.sink.pendingBytes + this.#fromUpstream.sink.pendingBytes;
+  }
+
+  #destroyBoth(): void {
+    this.#fromClient.source.destroy();
+    this.#fromUpstream.source.destroy();
+  }
+
+  #conclude(): void {
+    assert(this.#cause !== null, "a tunnel does not end without a cause");
+    this.#deadline.disarm();
+    this.#options.onEnd({
+      ...this.#cause,
+      bytesFromClient: this.#fromClient.bytes,
+      bytesFromUpstream: this.#fromUpstream.bytes,
+    });
+  }
+}
+
+interface DirectionOptions {
+  readonly from: TunnelSide;
+  readonly source: Transport;
+  readonly sink: Transport;
+  readonly filter: RelayFilter | null;
+  /** How long the sink may take nothing of what is pending. */
+  readonly sendTimeoutMs: number;
+}
+
+/** One way through a tunnel. Listens to its source; the opposite direction, whose source is our sink, hears it drain. */
+class Direction implements TransportListener {
+  readonly from: TunnelSide;
+  readonly source: Transport;
+  readonly sink: Transport;
+  opposite: Direction = this;
+  /** Bytes received from the source. */
+  bytes = 0;
+  isSourceClosed = false;
+
+  readonly #tunnel: Tunnel;
+  readonly #tunnelDeadline: Deadline;
+  readonly #filter: RelayFilter | null;
+  readonly #sendTimeoutMs: number;
+  #sendDeadline: Deadline | null = null;
+  #pendingBytesSeen = 0;
+  /** False once the sink has got its FIN or is gone: what comes is dropped. */
+  #isPassing = true;
+  /** The source waits for the sink to drain. */
+  #isBlocked = false;
+
+  constructor(tunnel: Tunnel, tunnelDeadline: Deadline, options: DirectionOptions) {
+    this.#tunnel = tunnel;
+    this.#tunnelDeadline = tunnelDeadline;
+    this.from = options.from;
+    this.source = options.source;
+    this.sink = options.sink;
+    this.#filter = options.filter;
+    this.#sendTimeoutMs = options.sendTimeoutMs;
+    this.source.listener = this;
+  }
+
+  start(opposite: Direction, early: Buffer | undefined): void {
+    this.opposite = opposite;
+    if (early !== undefined) this.onBytes(early, 0, early.length);
+    if (this.source.peerHasEnded) this.onEnd();
+    if (!this.#isBlocked) this.source.resume();
+  }
+
+  onBytes(chunk: Buffer, start: number, end: number): void {
+    this.bytes += end - start;
+    if (!this.#isPassing) return;
+    this.#tunnelDeadline.touch();
+    const hasRoom =
+      this.#filter === null
+        ? this.sink.write(chunk, start, end)
+        : this.#filter.pass(chunk, start, end, this.sink);
+    if (!hasRoom) this.#block();
+  }
+
+  onEnd(): void {
+    this.#tunnel.sourceOnEnd(this);
+  }
+
+  onDrain(): void {
+    this.#tunnelDeadline.touch();
+    this.opposite.#unblock();
+  }
+
+  onClose(error: Error | null): void {
+    this.isSourceClosed = true;
+    this.#tunnel.sourceOnClose(this, error);
+  }
+
+  /** The sink gets FIN after what is pending; whatever the source still sends is dropped. */
+  finish(cause: TunnelEndCause): void {
+    if (!this.#isPassing) return;
+    this.#isPassing = false;
+    if (!this.sink.isDestroyed) this.#filter?.finish(this.sink, cause);
+    this.sink.end();
+    this.#unblock();
+  }
+
+  /** The sink is gone: whatever the source still sends is dropped. */
+  drop(): void {
+    this.#isPassing = false;
+    this.#unblock();
+  }
+
+  #block(): void {
+    if (this.#isBlocked || !this.#isPassing) return;
+    this.#isBlocked = true;
+    this.source.pause();
+    this.#sendDeadline ??= new Deadline();
+    this.#armSendTimeout(this.#sendDeadline);
+  }
+
+  #unblock(): void {
+    if (!this.#isBlocked) return;
+    this.#isBlocked = false;
+    this.#sendDeadline?.disarm();
+    this.source.resume();
+  }
+
+  #armSendTimeout(deadline: Deadline): void {
+    this.#pendingBytesSeen = this.sink.pendingBytes;
+    deadline.arm(this.#sendTimeoutMs, () => {
+      if (this.sink.pendingBytes < this.#pendingBytesSeen) this.#armSendTimeout(deadline);
+      else this.#tunnel.sinkOnTimeout(this);
+    });
+  }
+}
+
+function causeOfClose(from: TunnelSide, error: Error | null): TunnelEndCause {
+  // Without an error and without a FIN before, the connection was closed on this side, past the tunnel.
+  if (error === null) return { endedBy: "proxy", reason: "shutdown", error };
+  const code = "code" in error ? error.code : undefined;
+  return { endedBy: from, reason: code === "ECONNRESET" || code === "EPIPE" ? "reset" : "error", error };
+}
