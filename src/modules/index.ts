@@ -1,6 +1,7 @@
 import type { Module } from "../compile/module.ts";
 import { coreModule } from "./core.ts";
 import { eventsModule } from "./events.ts";
+import { headersModule } from "./headers/module.ts";
 import { httpCoreModule } from "./http-core/module.ts";
 import { logModule } from "./log/module.ts";
 import { mapModule } from "./map.ts";
@@ -17,5 +18,6 @@ export const modules: readonly Module[] = [
   mapModule,
   rewriteModule,
   sslModule,
+  headersModule,
   logModule,
 ];
