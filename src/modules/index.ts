@@ -7,6 +7,7 @@ import { logModule } from "./log/module.ts";
 import { mapModule } from "./map.ts";
 import { rewriteModule } from "./rewrite/module.ts";
 import { sslModule } from "./ssl/module.ts";
+import { staticModule } from "./static/module.ts";
 
 /**
  * All modules, in execution order: within one phase, the steps of an earlier module run before those of a later one.
@@ -20,4 +21,6 @@ export const modules: readonly Module[] = [
   sslModule,
   headersModule,
   logModule,
+  // Last: files are what is left when no other module answers.
+  staticModule,
 ];

@@ -66,7 +66,7 @@ function toErrorPage(request: Request, page: ErrorPage, status: number): Outcome
   if (target.startsWith("/") || target.startsWith("@")) {
     request.statusOverride = page.overwrite === "page" ? 0 : (page.overwrite ?? shown);
     request.response.headers = new HeaderList();
-    if (target.startsWith("@")) return { kind: "named", name: target.slice(1) };
+    if (target.startsWith("@")) return { kind: "named", name: target };
     if (request.method !== "HEAD") request.method = "GET";
     const question = target.indexOf("?");
     if (question < 0) return { kind: "internal", path: target, args: null };
