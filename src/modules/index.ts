@@ -1,4 +1,5 @@
 import type { Module } from "../compile/module.ts";
+import { charsetModule } from "./charset.ts";
 import { coreModule } from "./core.ts";
 import { eventsModule } from "./events.ts";
 import { headersModule } from "./headers/module.ts";
@@ -7,6 +8,7 @@ import { logModule } from "./log/module.ts";
 import { mapModule } from "./map.ts";
 import { rewriteModule } from "./rewrite/module.ts";
 import { sslModule } from "./ssl/module.ts";
+import { stubStatusModule } from "./stub-status.ts";
 import { staticModule } from "./static/module.ts";
 
 /**
@@ -19,8 +21,10 @@ export const modules: readonly Module[] = [
   mapModule,
   rewriteModule,
   sslModule,
+  charsetModule,
   headersModule,
   logModule,
+  stubStatusModule,
   // Last: files are what is left when no other module answers.
   staticModule,
 ];
