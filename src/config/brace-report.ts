@@ -80,7 +80,8 @@ function reportEnd(
     (a, b) => a.brace.line - b.brace.line,
   );
   const [outermost] = blocks;
-  if (outermost === undefined) return;
+  // A block has no place on the command line, which was said at its opening brace.
+  if (outermost === undefined || file.isCommandLine) return;
   const notes: DiagnosticNote[] = blocks.slice(0, notesMax).map((block) => {
     const message = `"${nameOf(block)}", opened at line ${block.brace.line}, is never closed`;
     // The outermost is shown above already.

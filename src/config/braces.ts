@@ -13,7 +13,7 @@ import {
   type OpenBlock,
 } from "./evidence.ts";
 import type { DirectiveKnowledge } from "./knowledge.ts";
-import { placeAfter, spanBetween, spanOver, type SourceFile } from "./position.ts";
+import { placeAfter, spanBetween, spanOver, type SourceFile, type Span } from "./position.ts";
 import type { CloseStatement, OpenStatement, SimpleStatement, Statement } from "./statements.ts";
 
 export interface BraceContext {
@@ -30,7 +30,7 @@ export interface Walk {
   /** Blocks that were closed because this statement could not stand in them. */
   readonly closed: readonly ClosedBlock[];
   /** Braces that were left out because they did not mean the block that they would have closed. */
-  readonly dropped: readonly { readonly brace: CloseStatement; readonly block: OpenStatement }[];
+  readonly dropped: readonly DroppedBrace[];
   /** Directives that were given the `{` they lack. */
   readonly opened: readonly OpenedBlock[];
   /** Braces that found no block to close. */
@@ -48,7 +48,13 @@ export interface ClosedBlock {
   readonly isMisplaced: boolean;
 }
 
-export interface OpenedBlock {
+interface DroppedBrace {
+  readonly brace: CloseStatement;
+  /** The block that it would have closed. */
+  readonly block: OpenStatement;
+}
+
+interface OpenedBlock {
   readonly head: OpenStatement;
   /** The line of the `;` that nginx reads up to before it misses the brace. */
   readonly reportLine: number;
@@ -78,58 +84,88 @@ function cost({ closed, dropped, opened, surplus, unclosed }: Walk): number {
 }
 
 function walk(statements: readonly Statement[], file: SourceFile, evidence: Evidence): Walk {
-  const result = {
-    statements: [] as Statement[],
-    closed: [] as ClosedBlock[],
-    dropped: [] as { brace: CloseStatement; block: OpenStatement }[],
-    opened: [] as OpenedBlock[],
-    surplus: [] as CloseStatement[],
-    unclosed: [] as OpenStatement[],
-    depth: 0,
-  };
-  const open: OpenBlock[] = [];
+  const walker = new Walker(evidence);
+  for (const statement of statements) walker.take(statement);
+  return walker.finish(spanBetween(file, file.text.length, file.text.length));
+}
 
-  const enter = (statement: OpenStatement): void => {
-    result.statements.push(statement);
-    result.depth = Math.max(result.depth, open.push({ statement, contentIndent: null }));
-  };
+class Walker {
+  readonly #evidence: Evidence;
+  readonly #open: OpenBlock[] = [];
+  readonly #statements: Statement[] = [];
+  readonly #closed: ClosedBlock[] = [];
+  readonly #dropped: DroppedBrace[] = [];
+  readonly #opened: OpenedBlock[] = [];
+  readonly #surplus: CloseStatement[] = [];
+  #depth = 0;
 
-  for (const statement of statements) {
-    const innermost = open.at(-1);
-    if (statement.kind === "close" && innermost !== undefined && evidence.isStray(statement, open)) {
-      result.dropped.push({ brace: statement, block: innermost.statement });
-      continue;
-    }
-    const closing = evidence.closesBefore(statement, open);
-    for (const { statement: block } of open.splice(open.length - (closing?.count ?? 0)).reverse()) {
-      result.closed.push({ block, before: statement, isMisplaced: closing?.isMisplaced ?? false });
-      result.statements.push(closeBefore(statement));
-    }
-    if (statement.kind === "close") {
-      if (open.pop() === undefined) result.surplus.push(statement);
-      else result.statements.push(statement);
-      continue;
-    }
-    noteIndent(open.at(-1), statement);
-    if (statement.kind === "open") {
-      enter(statement);
-      continue;
-    }
-    const begin = evidence.contentsBegin(statement, open);
-    if (begin === null) {
-      result.statements.push(statement);
-      continue;
-    }
-    const [head, contents] = splitAt(statement, begin);
-    result.opened.push({ head, reportLine: statement.reportLine });
-    enter(head);
-    result.statements.push(contents);
+  constructor(evidence: Evidence) {
+    this.#evidence = evidence;
   }
 
-  const end = spanBetween(file, file.text.length, file.text.length);
-  for (const block of open) result.unclosed.push(block.statement);
-  for (const _ of open) result.statements.push({ kind: "close", brace: end });
-  return result;
+  take(statement: Statement): void {
+    const innermost = this.#open.at(-1);
+    if (
+      statement.kind === "close" &&
+      innermost !== undefined &&
+      this.#evidence.isStray(statement, this.#open)
+    ) {
+      this.#dropped.push({ brace: statement, block: innermost.statement });
+      return;
+    }
+    this.#closeBefore(statement);
+    if (statement.kind === "close") return this.#takeClose(statement);
+    noteIndent(this.#open.at(-1), statement);
+    if (statement.kind === "open") return this.#takeOpen(statement);
+    this.#takeSimple(statement);
+  }
+
+  finish(end: Span): Walk {
+    const unclosed = this.#open.map(({ statement }) => statement);
+    const closing = unclosed.map((): CloseStatement => ({ kind: "close", brace: end }));
+    return {
+      statements: [...this.#statements, ...closing],
+      closed: this.#closed,
+      dropped: this.#dropped,
+      opened: this.#opened,
+      surplus: this.#surplus,
+      unclosed,
+      depth: this.#depth,
+    };
+  }
+
+  /** Ends the blocks in which the statement cannot stand, with braces that nobody wrote. */
+  #closeBefore(before: Statement): void {
+    const closing = this.#evidence.closesBefore(before, this.#open);
+    if (closing === null) return;
+    const place = before.kind === "close" ? before.brace : before.span;
+    for (const { statement: block } of this.#open.splice(-closing.count).reverse()) {
+      this.#closed.push({ block, before, isMisplaced: closing.isMisplaced });
+      this.#statements.push({ kind: "close", brace: { ...place, length: 0 } });
+    }
+  }
+
+  #takeClose(statement: CloseStatement): void {
+    if (this.#open.pop() === undefined) this.#surplus.push(statement);
+    else this.#statements.push(statement);
+  }
+
+  #takeOpen(statement: OpenStatement): void {
+    this.#statements.push(statement);
+    this.#depth = Math.max(this.#depth, this.#open.push({ statement, contentIndent: null }));
+  }
+
+  #takeSimple(statement: SimpleStatement): void {
+    const begin = this.#evidence.contentsBegin(statement, this.#open);
+    if (begin === null) {
+      this.#statements.push(statement);
+      return;
+    }
+    const [head, contents] = splitAt(statement, begin);
+    this.#opened.push({ head, reportLine: statement.reportLine });
+    this.#takeOpen(head);
+    this.#statements.push(contents);
+  }
 }
 
 /** The first line of its contents tells how deep the author has indented a block. */
@@ -137,12 +173,6 @@ function noteIndent(block: OpenBlock | undefined, statement: SimpleStatement | O
   if (block?.contentIndent === null && isFirstOnLine(statement.span)) {
     block.contentIndent = indentOf(statement.span);
   }
-}
-
-/** A `}` that nobody wrote, right before a statement. */
-function closeBefore(statement: Statement): CloseStatement {
-  const place = statement.kind === "close" ? statement.brace : statement.span;
-  return { kind: "close", brace: { ...place, length: 0 } };
 }
 
 /** Cuts `server listen 80;` into `server {` and `listen 80;`. */

@@ -3,8 +3,8 @@ import { createSourceFile, type SourceFile, type SourceOrigin } from "./position
 
 /**
  * Makes a {@link SourceFile} of the bytes of a file, or of a text. The encoding is UTF-8; bytes that are none become
- * U+FFFD, which does no harm in comments. A byte order mark is taken off, with a warning, since nginx takes it for a part of the
- * first directive's name. A file in UTF-16 is refused as such: null.
+ * U+FFFD, which does no harm in comments and is an error in words. A byte order mark is taken off, with a warning,
+ * since nginx takes it for a part of the first directive's name. A file in UTF-16 is refused as such: null.
  */
 export function decodeSource(
   name: string,
@@ -14,7 +14,10 @@ export function decodeSource(
 ): SourceFile | null {
   const decoded = typeof content === "string" ? content : Buffer.from(content).toString("utf8");
   const hasMark = decoded.startsWith("\ufeff");
-  const file = createSourceFile(name, hasMark ? decoded.slice(1) : decoded, origin);
+  const file = createSourceFile(name, hasMark ? decoded.slice(1) : decoded, {
+    ...origin,
+    isInvalidUtf8: typeof content !== "string" && isInvalidUtf8(content, decoded),
+  });
   const start = { file, line: 1, column: 1, length: 0 };
   if (typeof content !== "string" && isUtf16(content)) {
     report(
@@ -39,6 +42,10 @@ export function decodeSource(
     );
   }
   return file;
+}
+
+function isInvalidUtf8(bytes: Uint8Array, decoded: string): boolean {
+  return decoded.includes("\ufffd") && !Buffer.from(decoded).equals(bytes);
 }
 
 /** A byte order mark says so, or a NUL on the same side of each of the first two characters. */

@@ -15,7 +15,7 @@ export interface Evidence {
   contentsBegin(statement: SimpleStatement, open: readonly OpenBlock[]): number | null;
 }
 
-export interface Closing {
+interface Closing {
   /** How many blocks end, counted from the innermost. */
   readonly count: number;
   /** Whether nginx stops at the statement, since it may not stand in the innermost of them but may outside. */

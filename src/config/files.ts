@@ -1,14 +1,15 @@
 import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { normalize } from "node:path/posix";
 import { describeSystemError } from "../base/errno.ts";
 
-/** Where configuration files come from: the disk, or for tests and editors anything that behaves like it. */
+/** Where configuration files come from: the disk, or anything that behaves like it. */
 export interface ConfigFiles {
   read(path: string): ReadResult;
   /** The names in a folder, in any order; empty where the folder is missing, unreadable, or none. */
   list(folder: string): readonly string[];
 }
 
-export type ReadResult =
+type ReadResult =
   | { readonly ok: true; readonly content: string | Uint8Array }
   /** `failure` is worded as nginx words it: `open() "/x" failed (2: No such file or directory)`. */
   | { readonly ok: false; readonly failure: string };
@@ -40,21 +41,20 @@ export const diskFiles: ConfigFiles = {
   },
 };
 
-/** Files that exist in memory only: paths to contents. */
+/** Files that exist in memory only: absolute paths to contents. */
 export function memoryFiles(contents: Readonly<Record<string, string | Uint8Array>>): ConfigFiles {
-  const paths = Object.keys(contents);
+  const byPath = new Map(Object.entries(contents).map(([path, content]) => [normalize(path), content]));
   return {
     read(path) {
-      const content = Object.hasOwn(contents, path) ? contents[path] : undefined;
-      if (content === undefined) {
-        return { ok: false, failure: `open() "${path}" failed (2: No such file or directory)` };
-      }
-      return { ok: true, content };
+      const content = byPath.get(normalize(path));
+      return content === undefined
+        ? { ok: false, failure: `open() "${path}" failed (2: No such file or directory)` }
+        : { ok: true, content };
     },
     list(folder) {
-      const base = folder.endsWith("/") || folder === "" ? folder : `${folder}/`;
-      const inside = paths.filter((path) => path.startsWith(base)).map((path) => path.slice(base.length));
-      return [...new Set(inside.map((path) => path.split("/")[0] ?? ""))];
+      const base = normalize(`${folder}/`);
+      const inside = [...byPath.keys()].filter((path) => path.startsWith(base));
+      return [...new Set(inside.map((path) => path.slice(base.length).split("/")[0] ?? ""))];
     },
   };
 }

@@ -5,10 +5,10 @@ import type { Span } from "./position.ts";
 import type { Directive } from "./tree.ts";
 
 /** How many files may stand between the main file and one that is included. */
-export const includeDepthMax = 64;
+const includeDepthMax = 64;
 
 /** How many times files may be included altogether. */
-export const includedFilesMax = 10_000;
+const includedFilesMax = 10_000;
 
 export interface IncludeContext {
   /** The folder to which relative paths belong: that of the main file. */
@@ -19,7 +19,7 @@ export interface IncludeContext {
   parse(included: IncludedText): readonly Directive[];
 }
 
-export interface IncludedText {
+interface IncludedText {
   readonly name: string;
   readonly content: string | Uint8Array;
   readonly includedFrom: Span;

@@ -1,5 +1,13 @@
-import { createDiagnostic, type Report } from "./diagnostic.ts";
-import { lineAt, spanBetween, type SourceFile } from "./position.ts";
+import type { Diagnostic, Report } from "./diagnostic.ts";
+import {
+  farClosingQuote,
+  noClosingQuote,
+  notText,
+  parameterBytesMax,
+  tooLongWord,
+  unexpectedBehindQuotes,
+} from "./lexer-errors.ts";
+import { lineAt, type SourceFile } from "./position.ts";
 import type { Quote } from "./tree.ts";
 
 /**
@@ -39,9 +47,6 @@ export interface MarkToken {
   readonly start: number;
   readonly end: number;
 }
-
-/** nginx reads through a buffer of this size: a word must fit in it together with the character that ends it. */
-export const parameterBytesMax = 4096;
 
 export class Lexer {
   readonly #file: SourceFile;
@@ -88,9 +93,8 @@ export class Lexer {
   #readBareWord(): WordToken {
     const start = this.#position;
     const end = this.#endOfBareWord(start);
-    this.#position = end;
-    if (this.#isTooLong(start, end)) this.#complainOfLength(start, start, end);
-    return this.#word(start, end, null);
+    if (this.#isTooLong(start, end)) this.#report(tooLongWord(this.#file, start, start, end));
+    return this.#finishWord(null, { start, end }, end);
   }
 
   #endOfBareWord(start: number): number {
@@ -108,24 +112,28 @@ export class Lexer {
 
   #readQuotedWord(quote: Quote): WordToken {
     const start = this.#position;
-    const closing = this.#closingQuote(start, quote);
-    // Quotes that close so far away were probably meant to close earlier.
-    if (closing === null || byteLength(this.#text, start + 1, closing) >= parameterBytesMax) {
-      return this.#cutUnterminatedWord(start, quote, closing);
+    const content = start + 1;
+    const closing = this.#closingQuote(content, quote);
+    if (closing === null) {
+      const bytes = byteLength(this.#text, content, this.#text.length);
+      const complaint = bytes > parameterBytesMax ? farClosingQuote : noClosingQuote;
+      return this.#cutQuotedWord(quote, complaint(this.#file, start, quote));
+    }
+    if (byteLength(this.#text, content, closing) >= parameterBytesMax) {
+      return this.#cutQuotedWord(quote, farClosingQuote(this.#file, start, quote));
     }
     const end = closing + 1;
-    this.#position = end;
-    if (this.#isTooLong(start + 1, end)) this.#complainOfLength(start, start + 1, end);
-    const after = this.#text[end];
-    // A `}` is an error as well, but one that the parser finds anyway: a directive is not finished yet.
-    if (after !== undefined && !isSpace(after) && !";{)}".includes(after)) {
-      return this.#complainBehindQuotes(start, end, quote);
+    if (this.#isTooLong(content, end)) this.#report(tooLongWord(this.#file, start, content, end));
+    if (!mayFollowQuotes(this.#text[end])) {
+      const complaint = unexpectedBehindQuotes(this.#file, start, end, quote);
+      if (lineAt(this.#file, start) !== lineAt(this.#file, end)) return this.#cutQuotedWord(quote, complaint);
+      this.#report(complaint);
     }
-    return this.#word(start, end, quote);
+    return this.#finishWord(quote, { start: content, end: closing }, end);
   }
 
   #closingQuote(start: number, quote: Quote): number | null {
-    for (let position = start + 1; position < this.#text.length; position++) {
+    for (let position = start; position < this.#text.length; position++) {
       const char = this.#text[position];
       if (char === "\\") position++;
       else if (char === quote) return position;
@@ -133,99 +141,32 @@ export class Lexer {
     return null;
   }
 
-  #complainOfLength(start: number, contentStart: number, end: number): void {
-    const beginning = Buffer.from(this.#text.slice(contentStart, contentStart + 10)).subarray(0, 10);
-    this.#report(
-      createDiagnostic({
-        code: "too-long-parameter",
-        // nginx shows ten bytes; half a character would not be worth showing.
-        message: `too long parameter "${beginning.toString().replace(/\ufffd$/, "")}..." started`,
-        span: spanBetween(this.#file, start, end),
-        suggestion: `shorten it to less than ${parameterBytesMax} bytes`,
-      }),
-    );
-  }
-
-  /** Quotes that nobody closes, or only so far away that the closing one must belong to somebody else. */
-  #cutUnterminatedWord(start: number, quote: Quote, closing: number | null): WordToken {
-    const isTooLong =
-      byteLength(this.#text, start + 1, closing ?? this.#text.length) > parameterBytesMax || closing !== null;
-    const end = this.#text.length;
-    this.#report(
-      createDiagnostic({
-        code: isTooLong ? "too-long-parameter" : "unexpected-end-of-file",
-        message: isTooLong
-          ? `too long parameter, probably missing terminating "${quote}" character`
-          : this.#file.isCommandLine
-            ? 'unexpected end of parameter, expecting ";"'
-            : 'unexpected end of file, expecting ";" or "}"',
-        span: spanBetween(this.#file, start, start + 1),
-        reportLine: isTooLong ? null : lineAt(this.#file, end),
-        notes: closing === null ? [{ message: `this ${quote} is never closed` }] : [],
-        suggestion: this.#suggestQuote(start, quote),
-      }),
-    );
-    return this.#wordUpToEndOfLine(start, quote);
-  }
-
-  /** `"word"x`: either the x is too close, or the quotes that closed here were meant to open. */
-  #complainBehindQuotes(start: number, end: number, quote: Quote): WordToken {
-    const unexpected = String.fromCodePoint(this.#text.codePointAt(end) ?? 0);
-    const reachesOverLines = lineAt(this.#file, start) !== lineAt(this.#file, end - 1);
-    this.#report(
-      createDiagnostic({
-        code: "unexpected-character",
-        message: `unexpected "${unexpected}"`,
-        span: spanBetween(this.#file, end, end + unexpected.length),
-        notes: reachesOverLines
-          ? [
-              {
-                message: `the quoted word before it began in line ${lineAt(this.#file, start)}`,
-                span: spanBetween(this.#file, start, start + 1),
-              },
-            ]
-          : [],
-        suggestion: reachesOverLines
-          ? this.#suggestQuote(start, quote)
-          : `put a space between them, or write \\${quote} for a quote inside the quotes`,
-      }),
-    );
-    return reachesOverLines ? this.#wordUpToEndOfLine(start, quote) : this.#word(start, end, quote);
-  }
-
-  #suggestQuote(start: number, quote: Quote): string {
-    return `add the missing ${quote} in line ${lineAt(this.#file, start)}`;
-  }
-
-  /** Reads an unterminated quoted word as if its quote stood at the end of its line, before the `;` or `{` there. */
-  #wordUpToEndOfLine(start: number, quote: Quote): WordToken {
+  /**
+   * Quotes whose closing one is missing, or belongs to others: reports that, and reads the word as if it stood at the
+   * end of the line, before the `;` or `{` there.
+   */
+  #cutQuotedWord(quote: Quote, complaint: Diagnostic): WordToken {
+    this.#report(complaint);
+    const start = this.#position + 1;
     const line = this.#text.slice(start, this.#endOfLine(start));
-    const content = line.replace(/\s*[;{]?\s*$/, "");
-    const end = start + Math.max(content.length, 1);
-    this.#position = end;
-    return { kind: "word", text: unescape(content.slice(1)), quote, start, end };
+    const end = start + line.replace(/\s*[;{]?\s*$/, "").length;
+    return this.#finishWord(quote, { start, end }, end);
   }
 
-  #complainOfNul(position: number): void {
-    this.#report(
-      createDiagnostic({
-        code: "nul-byte",
-        message: "unexpected NUL byte",
-        span: spanBetween(this.#file, position, position + 1),
-        suggestion: "remove it, and save the file as UTF-8 text",
-      }),
-    );
+  /** The word that begins where the lexer stands and ends at `end`, its content between two offsets. */
+  #finishWord(quote: Quote | null, content: { start: number; end: number }, end: number): WordToken {
+    const start = this.#position;
+    this.#position = end;
+    const raw = this.#text.slice(content.start, content.end);
+    // In comments they do no harm; in a word they would change what it means.
+    const bad = raw.search(this.#file.isInvalidUtf8 ? /[\0\ufffd]/ : /\0/);
+    if (bad !== -1) this.#report(notText(this.#file, content.start + bad));
+    return { kind: "word", text: unescape(raw), quote, start, end };
   }
 
   #endOfLine(position: number): number {
     const lineEnd = this.#text.indexOf("\n", position);
     return lineEnd === -1 ? this.#text.length : lineEnd;
-  }
-
-  #word(start: number, end: number, quote: Quote | null): WordToken {
-    const raw = quote === null ? this.#text.slice(start, end) : this.#text.slice(start + 1, end - 1);
-    if (raw.includes("\0")) this.#complainOfNul(this.#text.indexOf("\0", start));
-    return { kind: "word", text: unescape(raw), quote, start, end };
   }
 
   /** Whether nginx's buffer overflows before it has seen the character that ends the word at `end`. */
@@ -238,11 +179,16 @@ export class Lexer {
   }
 }
 
+/** The end of the text and a `}` are errors as well, but ones that show when the directive is not finished. */
+function mayFollowQuotes(char: string | undefined): boolean {
+  return char === undefined || isSpace(char) || ";{)}".includes(char);
+}
+
 function byteLength(text: string, start: number, end: number): number {
   return Buffer.byteLength(text.slice(start, end));
 }
 
-export function isSpace(char: string | undefined): boolean {
+function isSpace(char: string | undefined): boolean {
   return char === " " || char === "\t" || char === "\r" || char === "\n";
 }
 

@@ -18,6 +18,8 @@ export interface SourceFile {
   readonly includedFrom: Span | null;
   /** The text of `-g` is no file: messages say "in command line" and give no line number. */
   readonly isCommandLine: boolean;
+  /** Some bytes were no UTF-8 and stand as U+FFFD in {@link text}. */
+  readonly isInvalidUtf8: boolean;
 }
 
 /** A stretch of text. It may reach over line ends; line and column are those of its first character. */
@@ -33,6 +35,7 @@ export interface Span {
 export interface SourceOrigin {
   readonly includedFrom?: Span | null;
   readonly isCommandLine?: boolean;
+  readonly isInvalidUtf8?: boolean;
 }
 
 /** Makes the {@link SourceFile} of a text, finding its lines. */
@@ -54,6 +57,7 @@ export function createSourceFile(name: string, text: string, origin: SourceOrigi
     secondHalves,
     includedFrom: origin.includedFrom ?? null,
     isCommandLine: origin.isCommandLine ?? false,
+    isInvalidUtf8: origin.isInvalidUtf8 ?? false,
   };
 }
 

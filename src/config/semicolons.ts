@@ -72,7 +72,7 @@ function cutDirective(directive: Directive, words: readonly Word[], starts: read
     const last = args.at(-1) ?? name;
     const cut: Directive = {
       name,
-      args,
+      args: args.map(withoutWideSemicolon),
       block: null,
       span: spanOver(name.span, last.span),
       openBrace: null,
@@ -81,4 +81,9 @@ function cutDirective(directive: Directive, words: readonly Word[], starts: read
     };
     return [cut];
   });
+}
+
+/** A full-width semicolon at the end of a word is a semicolon that was typed in the wrong width. */
+function withoutWideSemicolon(word: Word): Word {
+  return word.quote === null && word.text.endsWith("；") ? { ...word, text: word.text.slice(0, -1) } : word;
 }

@@ -1,5 +1,6 @@
 import { createDiagnostic, type Diagnostic, type Report } from "./diagnostic.ts";
 import { Lexer, type MarkToken, type WordToken } from "./lexer.ts";
+import { unexpectedEnd } from "./lexer-errors.ts";
 import { lineAt, placeAfter, spanBetween, type SourceFile, type Span } from "./position.ts";
 import { suggestSemicolon } from "./semicolons.ts";
 import type { Word } from "./tree.ts";
@@ -108,6 +109,7 @@ class StatementReader {
   }
 
   #finishOpen(brace: MarkToken): void {
+    if (this.#file.isCommandLine) this.#complainOfBlock(brace);
     this.#statements.push({
       kind: "open",
       words: this.#words,
@@ -121,6 +123,17 @@ class StatementReader {
   #startAnew(): void {
     this.#words = [];
     this.#isSuspect = false;
+  }
+
+  #complainOfBlock(brace: MarkToken): void {
+    this.#report(
+      createDiagnostic({
+        code: "block-on-command-line",
+        message: "block directives are not supported in -g option",
+        span: spanBetween(this.#file, brace.start, brace.end),
+        suggestion: "write the block into the configuration file",
+      }),
+    );
   }
 
   #complainOfStraySemicolon(token: MarkToken): void {
@@ -171,9 +184,7 @@ class StatementReader {
   #complainOfEnd(end: MarkToken): void {
     this.#complainOfUnfinishedDirective({
       code: "unexpected-end-of-file",
-      message: this.#file.isCommandLine
-        ? 'unexpected end of parameter, expecting ";"'
-        : 'unexpected end of file, expecting ";" or "}"',
+      message: unexpectedEnd(this.#file),
       reportLine: lineAt(this.#file, end.start),
     });
   }
