@@ -1,57 +1,60 @@
-import type { Connection, ProxyProtocolInfo } from "../compile/request.ts";
-import type { ListenerPlan, ServerPlan } from "../compile/plan.ts";
+import type { Socket } from "node:net";
+import { assert } from "../base/assert.ts";
 import type { Transport } from "../base/transport.ts";
+import type { ListenerPlan, ServerPlan, TlsSettings } from "../compile/plan.ts";
+import type { Connection, ProxyProtocolInfo } from "../compile/request.ts";
 import type { LogLevel } from "../observe/error-log.ts";
+import { selectServer } from "../route/servers.ts";
 
 let serialCounter = 0;
-
-/** Gives out `$connection` numbers. */
-export function nextConnectionSerial(): number {
-  return ++serialCounter;
-}
 
 /** Where a connection finds the plan in force, which a reload may replace between two requests. */
 export interface PlanSource {
   readonly plan: ListenerPlan;
 }
 
-/** One client's connection as requests know it, whatever HTTP version it speaks. */
+/** What the TLS handshake of a connection went by. */
+export interface NegotiatedTls {
+  readonly settings: TlsSettings;
+  /** By SNI, in lower case and without trailing dot; null where the client named none. */
+  readonly serverName: string | null;
+}
+
+/** One client's connection as requests know it, whatever HTTP version it speaks. Made when it is accepted. */
 export class ClientConnection implements Connection {
-  readonly serial: number;
+  readonly serial: number = ++serialCounter;
+  readonly openedAtMs: number = performance.now();
   remoteAddress: string;
   remotePort: number;
   readonly localAddress: string;
   readonly localPort: number;
-  readonly scheme: "http" | "https";
-  readonly transport: Transport;
-  readonly proxyProtocol: ProxyProtocolInfo | null;
-  /** The server that the TLS handshake was done for; null for a plain connection. */
-  readonly tlsServer: ServerPlan | null;
+  proxyProtocol: ProxyProtocolInfo | null = null;
+  /** Null on a plain connection, and until the handshake is done. */
+  tls: NegotiatedTls | null = null;
   requests = 0;
-  readonly openedAtMs: number;
   readonly #source: PlanSource;
+  #transport: Transport | null = null;
 
-  constructor(
-    source: PlanSource,
-    transport: Transport,
-    start: {
-      readonly serial: number;
-      readonly openedAtMs: number;
-      readonly proxyProtocol: ProxyProtocolInfo | null;
-      readonly tlsServer: ServerPlan | null;
-    },
-  ) {
+  constructor(source: PlanSource, socket: Socket) {
     this.#source = source;
-    this.transport = transport;
-    this.serial = start.serial;
-    this.openedAtMs = start.openedAtMs;
-    this.proxyProtocol = start.proxyProtocol;
-    this.tlsServer = start.tlsServer;
-    this.scheme = start.tlsServer === null ? "http" : "https";
-    this.remoteAddress = transport.remoteAddress;
-    this.remotePort = transport.remotePort;
-    this.localAddress = transport.localAddress;
-    this.localPort = transport.localPort;
+    this.remoteAddress = socket.remoteAddress ?? "unix:";
+    this.remotePort = socket.remotePort ?? 0;
+    this.localAddress = socket.localAddress ?? "unix:";
+    this.localPort = socket.localPort ?? 0;
+  }
+
+  /** Once whatever comes before HTTP has been read. */
+  open(transport: Transport): void {
+    this.#transport = transport;
+  }
+
+  get transport(): Transport {
+    assert(this.#transport !== null, "only an open connection has a transport");
+    return this.#transport;
+  }
+
+  get scheme(): "http" | "https" {
+    return this.tls === null ? "http" : "https";
   }
 
   /** The plan that a request beginning now goes by. */
@@ -59,9 +62,10 @@ export class ClientConnection implements Connection {
     return this.#source.plan;
   }
 
-  /** The server in force before a request has named one: the default, or the one that SNI asked for. */
+  /** The server in force before a request has named one: the default, or the one that SNI asks for. */
   get initialServer(): ServerPlan {
-    return this.tlsServer ?? this.#source.plan.defaultServer;
+    const { plan } = this.#source;
+    return this.tls === null ? plan.defaultServer : selectServer(plan, this.tls.serverName);
   }
 
   /** Writes an error log line that belongs to no request. `doing` completes "while …". */

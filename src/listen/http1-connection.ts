@@ -1,15 +1,16 @@
 import { assert } from "../base/assert.ts";
-import { Deadline } from "./deadline.ts";
+import { Deadline } from "../base/timers.ts";
 import type { Transport, TransportListener } from "../base/transport.ts";
-import type { CoreLocation, CoreServer, ServerPlan } from "../compile/plan.ts";
+import type { CoreLocation, ServerPlan } from "../compile/plan.ts";
 import { type BodySink, type Downstream, Request } from "../compile/request.ts";
 import type { HeadError } from "../http/head-error.ts";
-import type { RequestHead, RequestHeadParser } from "../http/head-parser.ts";
+import type { RequestHead } from "../http/head-parser.ts";
 import type { HeaderList } from "../http/header-list.ts";
 import type { ConnectionCounts } from "../observe/connections.ts";
 import { captureServerName, selectServer } from "../route/servers.ts";
 import type { ClientConnection } from "./client-connection.ts";
-import { borrowHeadParser, returnHeadParser } from "./head-parsers.ts";
+import { tlsRefusal } from "./client-verification.ts";
+import { HeadReader } from "./head-reader.ts";
 import { HeldInput, NO_BYTES } from "./held-input.ts";
 import { RequestBody } from "./request-body.ts";
 import type { RequestHandler } from "./request-handler.ts";
@@ -41,15 +42,12 @@ export class Http1Connection implements TransportListener, Downstream {
   readonly #counts: ConnectionCounts;
   readonly #input: HeldInput;
   readonly #writer: ResponseWriter;
+  readonly #heads = new HeadReader();
   /** For what the client must send; its meaning is the phase's. */
-  readonly #deadline: Deadline = new Deadline(() => this.#deadlineOnExpiry());
-  /** For what the client must take. */
-  #sendDeadline: Deadline | null = null;
-  #pendingBytesSeen = 0;
+  readonly #deadline = new Deadline();
+  readonly #onDeadline = (): void => this.#deadlineOnExpiry();
 
   #phase: Phase = "idle";
-  #parser: RequestHeadParser | null = null;
-  #parserCore: CoreServer | null = null;
   #startedAtMs = 0;
   #request: Request | null = null;
   #body: RequestBody | null = null;
@@ -69,14 +67,14 @@ export class Http1Connection implements TransportListener, Downstream {
     this.#handler = handler;
     this.#counts = counts;
     this.#input = new HeldInput(client.transport);
-    this.#writer = new ResponseWriter(client.transport);
+    this.#writer = new ResponseWriter(client.transport, () => this.#writerOnStuck());
     this.#core = client.initialServer.root.core;
   }
 
   /** Begins to read. `early` are bytes that were read before the connection was known to speak HTTP/1.1. */
   start(early: Buffer = NO_BYTES): void {
     this.#transport.listener = this;
-    this.#deadline.arm(this.#client.initialServer.core.client_header_timeout);
+    this.#arm(this.#client.initialServer.core.client_header_timeout);
     if (early.length > 0) this.onBytes(early, 0, early.length);
     this.#continue();
   }
@@ -117,8 +115,7 @@ export class Http1Connection implements TransportListener, Downstream {
   }
 
   onDrain(): void {
-    this.#writer.mustDrain = false;
-    this.#sendDeadline?.disarm();
+    this.#writer.drained();
     if (this.#phase === "sending") this.#afterAnswer();
     else if (this.#phase === "answering") this.#request?.onWritable?.();
   }
@@ -173,14 +170,10 @@ export class Http1Connection implements TransportListener, Downstream {
   sendHead(request: Request): void {
     if (this.#phase !== "answering") return;
     this.#keepAlive = this.#writer.writeHead(request, this.#mayKeepAlive(request));
-    this.#armSendDeadline();
   }
 
   write(chunk: Buffer, start: number, end: number): boolean {
-    if (this.#phase !== "answering") return false;
-    const hasRoom = this.#writer.write(chunk, start, end);
-    if (!hasRoom) this.#armSendDeadline();
-    return hasRoom;
+    return this.#phase === "answering" && this.#writer.write(chunk, start, end);
   }
 
   end(trailers: HeaderList | null): void {
@@ -192,8 +185,7 @@ export class Http1Connection implements TransportListener, Downstream {
     this.#body?.discard();
     this.#deadline.disarm();
     this.#enter("sending");
-    if (this.#writer.mustDrain) this.#armSendDeadline();
-    else this.#afterAnswer();
+    if (!this.#writer.mustDrain) this.#afterAnswer();
   }
 
   abort(): void {
@@ -264,35 +256,24 @@ export class Http1Connection implements TransportListener, Downstream {
     this.#enter("head");
     this.#startedAtMs = performance.now();
     const { core } = this.#client.initialServer;
-    this.#parserCore = core;
-    this.#parser = borrowHeadParser(core);
+    this.#heads.begin(core);
     // The first head of a connection has been awaited since its accept, and no longer in all.
-    if (this.#client.requests > 0) this.#deadline.arm(core.client_header_timeout);
+    if (this.#client.requests > 0) this.#arm(core.client_header_timeout);
   }
 
   #readHead(chunk: Buffer, start: number, end: number): number {
-    const parser = this.#parser;
-    assert(parser !== null, "a head is read by a parser");
-    const used = parser.execute(chunk, start, end);
-    if (parser.state === "more") return used;
-    const { head, error } = parser;
-    this.#dropParser();
-    this.#deadline.disarm();
-    if (error === null && head !== null) this.#beginRequest(head);
-    else if (error !== null) this.#refuseHead(error, used);
+    const used = this.#heads.read(chunk, start, end);
+    const { head, error } = this.#heads;
+    if (error !== null) this.#refuseHead(error, used);
+    else if (head !== null) this.#beginRequest(head);
     return used;
-  }
-
-  #dropParser(): void {
-    if (this.#parser !== null && this.#parserCore !== null) returnHeadParser(this.#parserCore, this.#parser);
-    this.#parser = null;
   }
 
   #readBody(chunk: Buffer, start: number, end: number): number {
     const body = this.#body;
     assert(body !== null, "a body is read from a request that has one");
     const used = body.feed(chunk, start, end);
-    if (this.#phase === "answering") this.#armBodyDeadline();
+    if (this.#phase === "answering") this.#deadline.touch();
     else if (this.#phase === "discarding") this.#afterDiscarded(body);
     return used;
   }
@@ -305,7 +286,9 @@ export class Http1Connection implements TransportListener, Downstream {
     const request = this.#makeRequest(head, server);
     if (head.host !== null) captureServerName(request, head.host);
     if (head.framing.kind !== "none") this.#body = new RequestBody(request, head.framing);
-    this.#handler.handleRequest(request);
+    const refusal = tlsRefusal(request, client);
+    if (refusal === 0) this.#handler.handleRequest(request);
+    else this.#handler.answerStatus(request, refusal);
   }
 
   #refuseHead(error: HeadError, headBytes: number): void {
@@ -320,7 +303,7 @@ export class Http1Connection implements TransportListener, Downstream {
   /** The client went away, or was too slow, in the middle of a head: for the access log there was a request. */
   #loseUnread(message: string, status: number): void {
     this.#client.log("info", message, "reading client request headers");
-    this.#dropParser();
+    this.#heads.drop();
     this.#makeRequest(unreadableHead(0), this.#client.initialServer).response.status = status;
     this.#finishRequest();
     this.#close();
@@ -333,7 +316,8 @@ export class Http1Connection implements TransportListener, Downstream {
     const request = new Request(routeState, this.#client, this, head, server, this.#startedAtMs);
     this.#request = request;
     this.#body = null;
-    this.#writer.reset();
+    this.#writer.reset(server.root.core.send_timeout);
+    this.#deadline.disarm();
     this.#enter("answering");
     return request;
   }
@@ -408,7 +392,7 @@ export class Http1Connection implements TransportListener, Downstream {
   #becomeIdle(): void {
     this.#body = null;
     this.#enter("idle");
-    this.#deadline.arm(this.#core.keepalive_timeout.timeout);
+    this.#arm(this.#core.keepalive_timeout.timeout);
     this.#continueLater();
     if (this.#clientHasEnded && this.#input.isEmpty && !this.#isConsuming) this.#close();
   }
@@ -456,7 +440,7 @@ export class Http1Connection implements TransportListener, Downstream {
   #armLingering(): void {
     const leftMs = this.#lingerUntilMs - performance.now();
     if (leftMs <= 0) this.#close();
-    else this.#deadline.arm(Math.min(leftMs, this.#core.lingering_timeout));
+    else this.#arm(Math.min(leftMs, this.#core.lingering_timeout));
   }
 
   #close(): void {
@@ -466,17 +450,15 @@ export class Http1Connection implements TransportListener, Downstream {
 
   // Time
 
-  #armBodyDeadline(): void {
-    const isAwaited = this.#phase === "answering" && this.#body?.phase === "reading" && !this.#input.isPaused;
-    if (isAwaited) this.#deadline.arm(this.#request?.location.core.client_body_timeout ?? 0);
-    else if (this.#phase === "answering") this.#deadline.disarm();
+  #arm(timeoutMs: number): void {
+    this.#deadline.arm(Math.max(1, timeoutMs), this.#onDeadline);
   }
 
-  #armSendDeadline(): void {
-    if (!this.#writer.mustDrain) return;
-    this.#sendDeadline ??= new Deadline(() => this.#sendDeadlineOnExpiry());
-    this.#pendingBytesSeen = this.#transport.pendingBytes;
-    this.#sendDeadline.arm((this.#request?.location.core ?? this.#core).send_timeout);
+  #armBodyDeadline(): void {
+    if (this.#phase !== "answering") return;
+    const isAwaited = this.#body?.phase === "reading" && !this.#input.isPaused;
+    if (isAwaited) this.#arm(this.#request?.location.core.client_body_timeout ?? 0);
+    else this.#deadline.disarm();
   }
 
   #deadlineOnExpiry(): void {
@@ -497,14 +479,11 @@ export class Http1Connection implements TransportListener, Downstream {
     }
   }
 
-  /** send_timeout is for a client that takes nothing; one that takes little by little gets more time. */
-  #sendDeadlineOnExpiry(): void {
-    if (this.#transport.pendingBytes < this.#pendingBytesSeen) {
-      this.#armSendDeadline();
-      return;
-    }
+  /** The client takes nothing of its answer. */
+  #writerOnStuck(): void {
     this.#request?.log("info", TIMED_OUT);
     this.#loseClient(408);
+    this.#closeTimedOut();
   }
 
   #closeTimedOut(): void {
@@ -519,8 +498,8 @@ export class Http1Connection implements TransportListener, Downstream {
     this.#phase = phase;
     if (phase !== "tunnel" && phase !== "closed") return;
     this.#deadline.disarm();
-    this.#sendDeadline?.disarm();
-    this.#dropParser();
+    this.#writer.close();
+    this.#heads.drop();
   }
 
   #count(phase: Phase, change: 1 | -1): void {

@@ -1,12 +1,16 @@
-import { connect, createServer, type ListenOptions, type Server, type Socket } from "node:net";
-import { lstatSync, unlinkSync } from "node:fs";
+import { createServer, type ListenOptions, type Server, type Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { acceptTransport, type TransportListener, type TransportOptions } from "../base/transport.ts";
 import type { ListenAddress, ListenerPlan } from "../compile/plan.ts";
 import type { ConnectionCounts } from "../observe/connections.ts";
 import { addressText, type BindError, bindError } from "./bind-error.ts";
-import { ClientConnection, nextConnectionSerial } from "./client-connection.ts";
+import { ClientConnection } from "./client-connection.ts";
+import { NO_BYTES } from "./held-input.ts";
 import { Http1Connection } from "./http1-connection.ts";
+import { Opening } from "./opening.ts";
 import type { RequestHandler } from "./request-handler.ts";
+import { removeStaleSocket } from "./stale-socket.ts";
+import { TlsAcceptor } from "./tls-acceptor.ts";
 
 export interface ListenerOptions {
   readonly handler: RequestHandler;
@@ -15,6 +19,8 @@ export interface ListenerOptions {
   readonly connectionsMax: () => number;
   /** In a cluster worker: a handle of this worker's own instead of the primary's. */
   readonly exclusive?: boolean;
+  /** Shared by all listeners of a process; one with a secret of its own by default. */
+  readonly tls?: TlsAcceptor;
 }
 
 /** One bound address and the connections accepted on it. */
@@ -23,12 +29,15 @@ export class Listener {
   plan: ListenerPlan;
   readonly #options: ListenerOptions;
   readonly #server: Server;
-  readonly #connections = new Map<Socket, Http1Connection>();
+  readonly #tls: TlsAcceptor;
+  /** By accepted socket; null while something comes before HTTP. */
+  readonly #connections = new Map<Socket, Http1Connection | null>();
   #onEmpty: (() => void) | null = null;
 
   private constructor(plan: ListenerPlan, options: ListenerOptions) {
     this.plan = plan;
     this.#options = options;
+    this.#tls = options.tls ?? new TlsAcceptor();
     this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
     this.#server.on("connection", (socket) => this.#serverOnConnection(socket));
   }
@@ -62,7 +71,10 @@ export class Listener {
    */
   close(): Promise<void> {
     this.#server.close();
-    for (const connection of this.#connections.values()) connection.retire();
+    for (const [socket, connection] of this.#connections) {
+      if (connection === null) socket.destroy();
+      else connection.retire();
+    }
     return new Promise((resolve) => {
       this.#onEmpty = resolve;
       this.#noteEmpty();
@@ -116,28 +128,33 @@ export class Listener {
     }
     counts.handled++;
     counts.active++;
-    this.#serve(socket);
+    this.#connections.set(socket, null);
+    // The socket's own event, because a tunnel takes the transport's listener away from the connection.
+    socket.once("close", () => this.#socketOnClose(socket));
+    const client = new ClientConnection(this, socket);
+    if (!this.plan.ssl && !this.plan.proxy_protocol) this.#startHttp(client, socket, socket, NO_BYTES);
+    else {
+      const opening = new Opening(client, socket, this.#tls, (top, early) =>
+        this.#startHttp(client, socket, top, early),
+      );
+      opening.start();
+    }
   }
 
-  #serve(socket: Socket): void {
+  /** `top` is what HTTP is spoken on: the accepted socket, or TLS on it. HTTP/2 will branch off here, by ALPN. */
+  #startHttp(client: ClientConnection, socket: Socket, top: Socket | TLSSocket, early: Buffer): void {
     const { handler, counts } = this.#options;
-    const transport = acceptTransport(socket, UNCLAIMED, transportOptions(this.plan));
-    const client = new ClientConnection(this, transport, {
-      serial: nextConnectionSerial(),
-      openedAtMs: performance.now(),
-      proxyProtocol: null,
-      tlsServer: null,
-    });
+    client.open(acceptTransport(top, UNCLAIMED, transportOptions(this.plan)));
     const connection = new Http1Connection(client, handler, counts);
     this.#connections.set(socket, connection);
-    // The socket's own event, because a tunnel takes the transport's listener away from the connection.
-    socket.once("close", () => {
-      counts.active--;
-      connection.release();
-      this.#connections.delete(socket);
-      this.#noteEmpty();
-    });
-    connection.start();
+    connection.start(early);
+  }
+
+  #socketOnClose(socket: Socket): void {
+    this.#options.counts.active--;
+    this.#connections.get(socket)?.release();
+    this.#connections.delete(socket);
+    this.#noteEmpty();
   }
 
   #noteEmpty(): void {
@@ -164,28 +181,4 @@ function transportOptions({ so_keepalive, defaultServer }: ListenerPlan): Transp
       ? {}
       : { keepAliveDelaySeconds: Math.ceil(so_keepalive / 1000) }),
   };
-}
-
-/** Removes the file of a Unix socket that nobody listens on any more; true if it did. */
-async function removeStaleSocket(path: string): Promise<boolean> {
-  try {
-    if (!lstatSync(path).isSocket()) return false;
-    if (await isAnswered(path)) return false;
-    unlinkSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-/** Whether somebody accepts connections there; anything but a clear refusal counts as yes. */
-function isAnswered(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ path });
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code !== "ECONNREFUSED"));
-  });
 }

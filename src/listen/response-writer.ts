@@ -1,5 +1,6 @@
 import { assert } from "../base/assert.ts";
 import type { ByteString } from "../base/bytes.ts";
+import { Deadline } from "../base/timers.ts";
 import type { Transport } from "../base/transport.ts";
 import type { Request, Response } from "../compile/request.ts";
 import { CHUNK_END, chunkHead, LAST_CHUNK, lastChunk } from "../http/chunk-writer.ts";
@@ -24,22 +25,29 @@ const CHUNKED = "Transfer-Encoding: chunked\r\n";
  */
 export class ResponseWriter {
   readonly #transport: Transport;
+  readonly #onStuck: () => void;
   #framing: AnswerFraming = "none";
   #bytesLeft = 0;
   #response: Response | null = null;
   #isCorked = false;
-  /** True after a write that the transport took but would rather not have. Cleared by whoever hears onDrain. */
+  /** For a client that takes nothing any more; made when one is slow for the first time. */
+  #deadline: Deadline | null = null;
+  #sendTimeoutMs = 0;
+  #pendingBytesSeen = 0;
+  /** True once the final head of the answer in hand has been written. */
+  hasBegun = false;
+  /** True after a write that the transport took but would rather not have, until {@link drained}. */
   mustDrain = false;
 
-  constructor(transport: Transport) {
+  /** `onStuck`: the client has taken nothing for send_timeout. */
+  constructor(transport: Transport, onStuck: () => void) {
     this.#transport = transport;
+    this.#onStuck = onStuck;
   }
 
-  /** True once the final head of the request in hand has been written. */
-  hasBegun = false;
-
   /** Makes ready for the next answer. */
-  reset(): void {
+  reset(sendTimeoutMs: number): void {
+    this.#sendTimeoutMs = sendTimeoutMs;
     this.#framing = "none";
     this.#response = null;
     this.hasBegun = false;
@@ -48,6 +56,17 @@ export class ResponseWriter {
   /** True: what was written of an answer can be told from a whole one only by how the connection ends. */
   get endsWithConnection(): boolean {
     return this.#framing === "until-close";
+  }
+
+  /** The transport has room again. */
+  drained(): void {
+    this.mustDrain = false;
+    this.#deadline?.disarm();
+  }
+
+  /** Nothing is written any more. */
+  close(): void {
+    this.#deadline?.disarm();
   }
 
   writeContinue(): void {
@@ -75,6 +94,7 @@ export class ResponseWriter {
     const { response } = request;
     const { core } = request.location;
     this.hasBegun = true;
+    this.#sendTimeoutMs = core.send_timeout;
     this.#response = response;
     this.#framing = framingOf(request);
     this.#bytesLeft = typeof response.bodyLength === "number" ? response.bodyLength : 0;
@@ -153,7 +173,21 @@ export class ResponseWriter {
   }
 
   #note(hasRoom: boolean): void {
-    if (!hasRoom) this.mustDrain = true;
+    if (hasRoom) return;
+    this.mustDrain = true;
+    if (this.#deadline?.isArmed !== true) this.#awaitDrain();
+  }
+
+  #awaitDrain(): void {
+    this.#pendingBytesSeen = this.#transport.pendingBytes;
+    this.#deadline ??= new Deadline();
+    this.#deadline.arm(Math.max(1, this.#sendTimeoutMs), () => this.#deadlineOnExpiry());
+  }
+
+  /** send_timeout is between two successful writes: a client that takes little by little gets more time. */
+  #deadlineOnExpiry(): void {
+    if (this.#transport.pendingBytes < this.#pendingBytesSeen) this.#awaitDrain();
+    else this.#onStuck();
   }
 }
 
