@@ -1,6 +1,16 @@
 import { closeSync, mkdirSync, openSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 
+/**
+ * Paths of the streams that the process was started with. They are written to as they are: where they are sockets, as
+ * under systemd, opening the path fails, and nginx with it.
+ */
+const INHERITED: ReadonlyMap<string, number> = new Map([
+  ["stderr", 2],
+  ["/dev/stderr", 2],
+  ["/dev/stdout", 1],
+]);
+
 /** Longest run of bytes that waits for one write. */
 const PENDING_BYTES_MAX = 64 * 1024;
 
@@ -31,14 +41,13 @@ export class LogFile {
 
   /** Opens for appending; harmless when open. Throws the system's error. */
   open(): void {
-    if (this.path === "stderr") this.descriptor = 2;
-    else this.descriptor ??= this.openForAppending();
+    this.descriptor ??= INHERITED.get(this.path) ?? this.openForAppending();
   }
 
   /** Closes and opens the path anew, after somebody has moved the file away. */
   reopen(): void {
     this.flush();
-    if (this.path === "stderr") return;
+    if (INHERITED.has(this.path)) return;
     const before = this.descriptor;
     this.descriptor = this.openForAppending();
     if (before !== null) closeSync(before);
@@ -90,7 +99,7 @@ export class LogFile {
 
   close(): void {
     this.flush();
-    if (this.descriptor !== null && this.descriptor !== 2) closeSync(this.descriptor);
+    if (this.descriptor !== null && !INHERITED.has(this.path)) closeSync(this.descriptor);
     this.descriptor = null;
   }
 }
