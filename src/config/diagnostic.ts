@@ -15,6 +15,8 @@ export interface Diagnostic {
   readonly span: Span | null;
   /** The line that nginx names in its message, where that is not the line of {@link span}; else null. */
   readonly reportLine: number | null;
+  /** Where what nginx could not finish reading began, if on an earlier line; else null. It decides the order. */
+  readonly startLine: number | null;
   readonly notes: readonly DiagnosticNote[];
   /** What to do about it, as one imperative clause. */
   readonly suggestion: string | null;
@@ -33,6 +35,7 @@ export interface DiagnosticDraft {
   readonly message: string;
   readonly span: Span | null;
   readonly reportLine?: number | null;
+  readonly startLine?: number | null;
   readonly notes?: readonly DiagnosticNote[];
   readonly suggestion?: string | null;
 }
@@ -47,6 +50,7 @@ export function createDiagnostic(draft: DiagnosticDraft): Diagnostic {
     message: draft.message,
     span: draft.span,
     reportLine: draft.reportLine ?? null,
+    startLine: draft.startLine ?? null,
     notes: draft.notes ?? [],
     suggestion: draft.suggestion ?? null,
   };
@@ -55,7 +59,7 @@ export function createDiagnostic(draft: DiagnosticDraft): Diagnostic {
 /** A message about a whole directive. It names the line nginx would name; the caret stands under `span` or the name. */
 export function directiveDiagnostic(
   directive: Directive,
-  draft: Omit<DiagnosticDraft, "span" | "reportLine"> & { readonly span?: Span },
+  draft: Omit<DiagnosticDraft, "span" | "reportLine" | "startLine"> & { readonly span?: Span },
 ): Diagnostic {
   return createDiagnostic({
     ...draft,
@@ -97,7 +101,7 @@ function readingRoute(diagnostic: Diagnostic): number[] {
   for (let from = diagnostic.span?.file.includedFrom ?? null; from !== null; from = from.file.includedFrom) {
     route.unshift(from.line);
   }
-  route.push(reportedLine(diagnostic) ?? 0);
+  route.push(diagnostic.startLine ?? reportedLine(diagnostic) ?? 0);
   return route;
 }
 

@@ -79,6 +79,17 @@ help: add ";" before the "}" in line 2
     ]);
   });
 
+  test("that nginx notices only later come where it began to misread", () => {
+    expect(messagesOf(parse('a "b;\ninclude c;'))).toEqual([
+      'unexpected end of file, expecting ";" or "}" in /etc/main.conf:2',
+      'open() "/etc/c" failed (2: No such file or directory) in /etc/main.conf:2',
+    ]);
+    expect(messagesOf(parse('a "b;\ninclude c;\nd "e";'))).toEqual([
+      'unexpected "e" in /etc/main.conf:3',
+      'open() "/etc/c" failed (2: No such file or directory) in /etc/main.conf:2',
+    ]);
+  });
+
   test("of a file that is included twice come once", () => {
     const result = parse("a { include b.conf; }\nc { include b.conf; }", { "/etc/b.conf": "b;;" });
     expect(messagesOf(result)).toEqual(['unexpected ";" in /etc/b.conf:1']);

@@ -38,6 +38,7 @@ export function noClosingQuote(file: SourceFile, start: number, quote: Quote): D
     message: unexpectedEnd(file),
     span: spanBetween(file, start, start + 1),
     reportLine: lineAt(file, file.text.length),
+    startLine: lineAt(file, start),
     notes: [{ message: `this ${quote} is never closed` }],
     suggestion: addQuote(file, start, quote),
   });
@@ -71,6 +72,7 @@ export function unexpectedBehindQuotes(
   // Quotes that were to open here have closed others, which somebody forgot to close.
   return createDiagnostic({
     ...draft,
+    startLine: line,
     notes: [
       {
         message: `the quoted word before it began at line ${line}`,
