@@ -114,7 +114,7 @@ function reportUnknown(directive: Directive, scope: Scope, index: RowIndex, comp
   });
 }
 
-/** Block or no block, and the number of arguments. */
+/** Whether the block and the number of arguments are as the row has them; if not, says so. */
 function shapeFits(
   directive: Directive,
   row: DirectiveRow,
@@ -122,29 +122,52 @@ function shapeFits(
   index: RowIndex,
   compiler: Compiler,
 ): boolean {
-  const name = directive.name.text;
-  if (row.block === "required" && directive.block === null) {
-    compiler.error(directive.name.span, `directive "${name}" has no opening "{"`, { code: "no-block" });
-    return false;
-  }
-  if (row.block === "none" && directive.block !== null) {
-    compiler.error(directive.name.span, `directive "${name}" is not terminated by ";"`, {
-      code: "unwanted-block",
-    });
-    return false;
-  }
-  const [min, max] = row.arity;
-  const count = directive.args.length;
-  if (count >= min && count <= max) return true;
-  const hint = missingSemicolonHint(directive, (word) => index.has(word));
-  compiler.error(hint?.span ?? directive.name.span, `invalid number of arguments in "${name}" directive`, {
-    code: "argument-count",
-    notes: hint?.notes ?? [
-      { message: `${name} takes: ${name} ${row.syntax}${row.block === "none" ? ";" : ""}` },
-    ],
-    ...(hint === null ? {} : { suggestion: hint.suggestion }),
+  const fault = shapeFault(directive, row);
+  if (fault === null) return true;
+  // A directive without its semicolon has swallowed the next one, block and all.
+  const hint = fault.code === "no-block" ? null : missingSemicolonHint(directive, (word) => index.has(word));
+  const suggestion = hint?.suggestion ?? fault.suggestion;
+  compiler.error(hint?.span ?? directive.name.span, fault.message, {
+    code: fault.code,
+    notes: hint?.notes ?? fault.notes,
+    ...(suggestion === undefined ? {} : { suggestion }),
   });
   // What was meant is clear: the swallowed directives are checked as well, so that their errors come out in this pass.
   if (hint !== null) walk(hint.repaired, scope, index, compiler);
   return false;
+}
+
+interface ShapeFault {
+  readonly code: "no-block" | "unwanted-block" | "argument-count";
+  readonly message: string;
+  readonly notes: readonly { readonly message: string }[];
+  readonly suggestion?: string;
+}
+
+function shapeFault(directive: Directive, row: DirectiveRow): ShapeFault | null {
+  const name = directive.name.text;
+  const usage = { message: `${name} takes: ${name} ${row.syntax}${row.block === "none" ? ";" : ""}` };
+  if (row.block === "required" && directive.block === null) {
+    return {
+      code: "no-block",
+      message: `directive "${name}" has no opening "{"`,
+      notes: [],
+      suggestion: 'open its block with "{" instead of ending it with ";"',
+    };
+  }
+  if (row.block === "none" && directive.block !== null) {
+    return {
+      code: "unwanted-block",
+      message: `directive "${name}" is not terminated by ";"`,
+      notes: [usage],
+    };
+  }
+  const [min, max] = row.arity;
+  const count = directive.args.length;
+  if (count >= min && count <= max) return null;
+  return {
+    code: "argument-count",
+    message: `invalid number of arguments in "${name}" directive`,
+    notes: [usage],
+  };
 }

@@ -1,0 +1,48 @@
+import { expect, test } from "vitest";
+import { compile } from "../src/compile/compile.ts";
+import { memoryFiles } from "../src/config/files.ts";
+import { formatDiagnostic } from "../src/config/format-diagnostic.ts";
+import { modules } from "../src/modules/index.ts";
+
+/** What a person is told about a configuration, by all modules. */
+async function complain(text: string): Promise<string> {
+  const { diagnostics } = await compile({
+    file: "/x.conf",
+    prefix: "/",
+    defaultErrorLog: "stderr",
+    files: memoryFiles({ "/x.conf": text }),
+    modules,
+  });
+  return diagnostics
+    .map((one) => `${formatDiagnostic(one, { program: "wsgate", colour: false })}\n`)
+    .join("");
+}
+
+test("a directive that has swallowed the next one for want of a semicolon is told from it, block and all", async () => {
+  const text = `events {}
+http {
+  server {
+    listen 127.0.0.1:8099
+    location / {
+      retrun 200;
+    }
+  }
+}
+`;
+  expect(await complain(text)).toBe(`wsgate: [emerg] directive "listen" is not terminated by ";" in /x.conf:5
+   4 |     listen 127.0.0.1:8099
+     |                          ^
+note: so "location" in line 5 is read as an argument of "listen"
+help: add ";" at the end of line 4
+wsgate: [emerg] unknown directive "retrun" in /x.conf:6
+   6 |       retrun 200;
+     |       ^^^^^^
+help: did you mean "return"?
+`);
+});
+
+test("a block that ends with a semicolon, and a block where none may be, are nginx's errors", async () => {
+  const complaints = await complain("events;\nevents {}\nhttp {}\npid x {\n}\n");
+  expect(complaints).toContain('[emerg] directive "events" has no opening "{" in /x.conf:1\n');
+  expect(complaints).toContain('[emerg] directive "pid" is not terminated by ";" in /x.conf:4\n');
+});
