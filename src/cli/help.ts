@@ -1,6 +1,9 @@
 /** What `wsgate -h` prints. */
 export const HELP: string = `Usage: wsgate [-?hvVtTq] [-s signal] [-p prefix] [-e filename] [-c filename] [-g directives]
 
+       wsgate [address:]port upstream [--tls] [--cert FILE --key FILE] [--print]
+       wsgate demo [--http PORT] [--https PORT]
+
 Options:
   -?,-h         : this help
   -v            : show version and exit

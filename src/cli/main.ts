@@ -3,6 +3,7 @@ import { VERSION } from "../base/version.ts";
 import { findPlaces } from "../process/places.ts";
 import { parseFlags, type Flags } from "./flags.ts";
 import { HELP } from "./help.ts";
+import { isQuick, runQuick } from "./quick.ts";
 import { serve } from "./serve.ts";
 import { sendSignal } from "./send-signal.ts";
 import { testConfiguration } from "./test-configuration.ts";
@@ -15,6 +16,7 @@ export async function main(args: readonly string[]): Promise<void> {
 async function dispatch(args: readonly string[]): Promise<number> {
   // Loaded only when asked for: it brings a chat backend and a maker of certificates.
   if (args[0] === "demo") return (await import("./demo.ts")).runDemo(args.slice(1));
+  if (isQuick(args)) return runQuick(args);
   const parsed = parseFlags(args);
   if (!parsed.ok) {
     process.stderr.write(`wsgate: ${parsed.message}\n`);

@@ -1,3 +1,4 @@
+import { startDaemon } from "../process/daemon.ts";
 import { formatDiagnostics, load, type Source } from "../process/load.ts";
 import { run } from "../process/run.ts";
 
@@ -7,5 +8,6 @@ export async function serve(source: Source): Promise<number> {
   process.stderr.write(formatDiagnostics(compiled.diagnostics, process.stderr.isTTY));
   const { plan } = compiled;
   if (plan === null) return 1;
+  if (plan.main.daemon) return startDaemon(source);
   return run(source, { ...compiled, plan });
 }

@@ -12,7 +12,9 @@ import { WorkerServer } from "./worker-server.ts";
 /** How a run of the main process tells whoever started it what became of it. */
 export interface RunHooks {
   /** It serves. Called once. */
-  readonly onReady?: (server: Server) => void;
+  readonly onReady?: () => void;
+  /** It does not serve; lines for the terminal. By default they go to the standard error stream. */
+  readonly onRefusal?: (lines: readonly string[]) => void;
 }
 
 /**
@@ -31,16 +33,16 @@ export async function run(
   const started = await server.apply(plan, frozen(source, compiled));
   if (!started.ok) {
     await server.stop();
-    return refuse(started.messages);
+    return refuse(started.messages, hooks);
   }
   const pidFile = plan.main.pid;
   const written = writePidFile(pidFile, process.pid);
   if (!written.ok) {
     await server.stop();
-    return refuse([written.message]);
+    return refuse([written.message], hooks);
   }
   announce(server, log);
-  hooks.onReady?.(server);
+  hooks.onReady?.();
 
   const ending = new Promise<number>((resolve) => {
     let reloading: Promise<void> = Promise.resolve();
@@ -120,7 +122,9 @@ function announce(server: Server, log: WriteLog): void {
   log("notice", `wsgate/${VERSION} is ready`);
 }
 
-function refuse(messages: readonly string[]): number {
-  for (const message of messages) process.stderr.write(`wsgate: [emerg] ${message}\n`);
+function refuse(messages: readonly string[], { onRefusal }: RunHooks): number {
+  const lines = messages.map((message) => `wsgate: [emerg] ${message}`);
+  if (onRefusal === undefined) process.stderr.write(`${lines.join("\n")}\n`);
+  else onRefusal(lines);
   return 1;
 }
