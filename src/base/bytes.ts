@@ -25,9 +25,12 @@ export function textFromByteString(bytes: ByteString): string {
 
 /** Lower-cases A to Z and leaves every other byte alone, as protocols compare names. */
 export function asciiLowerCase(text: string): string {
+  let hasUpper = false;
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
-    if (code >= 0x41 && code <= 0x5a) return text.replace(/[A-Z]+/g, (upper) => upper.toLowerCase());
+    // Beyond ASCII toLowerCase would change more than the letters meant here.
+    if (code > 0x7f) return text.replace(/[A-Z]+/g, (upper) => upper.toLowerCase());
+    if (code >= 0x41 && code <= 0x5a) hasUpper = true;
   }
-  return text;
+  return hasUpper ? text.toLowerCase() : text;
 }

@@ -1,6 +1,5 @@
 import type { ByteString } from "../base/bytes.ts";
 import type { HeaderList } from "./header-list.ts";
-import { writeHeaderLines } from "./head-writer.ts";
 
 /** What stands around the data of a chunked body (RFC 9112 section 7.1): head, data, {@link CHUNK_END}, and at last a {@link LAST_CHUNK}. */
 
@@ -17,5 +16,5 @@ export const LAST_CHUNK = "0\r\n\r\n";
 
 /** The end of a body with trailers. */
 export function lastChunk(trailers: HeaderList): ByteString {
-  return `0\r\n${writeHeaderLines(trailers)}\r\n`;
+  return `0\r\n${trailers.toLines()}\r\n`;
 }

@@ -170,7 +170,7 @@ export class ResponseHeadParser {
 /** What the scanned lines mean, or the rule they break. */
 function readRequestHead(scanner: HeadScanner): RequestHead | HeadRule {
   const { text, methodEnd, targetEnd } = scanner;
-  const versionMinor = parseVersion(text, targetEnd + 1, scanner.startLineEnd);
+  const versionMinor = parseVersion(text.slice(targetEnd + 1, scanner.startLineEnd));
   if (typeof versionMinor === "string") return versionMinor;
   const method = text.slice(0, methodEnd);
   const target = parseTarget(method, text.slice(methodEnd + 1, targetEnd));
@@ -234,23 +234,13 @@ function readResponseHead(scanner: HeadScanner, requestMethod: ByteString): Resp
   };
 }
 
-/** `HTTP/1.0` and `HTTP/1.x` are read, other versions are answered 505 as by nginx, anything else is no version. */
-function parseVersion(text: ByteString, start: number, end: number): 0 | 1 | HeadRule {
-  const isVersion =
-    end - start === 8 &&
-    text.startsWith("HTTP/", start) &&
-    isDigit(text, start + 5) &&
-    isDigit(text, start + 7);
-  if (!isVersion || text.charCodeAt(start + 6) !== 0x2e) return "invalid-version";
-  const major = text.charCodeAt(start + 5) - 0x30;
-  if (major === 0) return "invalid-version";
-  if (major > 1) return "unsupported-version";
-  return text.charCodeAt(start + 7) === 0x30 ? 0 : 1;
-}
-
-function isDigit(text: ByteString, at: number): boolean {
-  const code = text.charCodeAt(at);
-  return code >= 0x30 && code <= 0x39;
+/** `HTTP/1.0` and `HTTP/1.x` are read, later versions are answered 505 as by nginx, anything else is no version. */
+function parseVersion(version: ByteString): 0 | 1 | HeadRule {
+  if (version === "HTTP/1.1") return 1;
+  if (version === "HTTP/1.0") return 0;
+  const match = /^HTTP\/([1-9])\.\d$/.exec(version);
+  if (match === null) return "invalid-version";
+  return match[1] === "1" ? 1 : "unsupported-version";
 }
 
 /** RFC 9112 section 3.2: exactly one valid `Host` in HTTP/1.1, at most one in 1.0, whatever the target's form. */

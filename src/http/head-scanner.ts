@@ -1,21 +1,21 @@
 import { assert } from "../base/assert.ts";
-import { asciiLowerCase, type ByteString } from "../base/bytes.ts";
+import type { ByteString } from "../base/bytes.ts";
 import { type HeadError, type HeadRule, headError } from "./head-error.ts";
 import { HeaderList } from "./header-list.ts";
 import { headerRole, KNOWN_HEADERS, nextNameHash, recognizeHeaderName } from "./header-names.ts";
-import { DIGITS, FIELD_VALUE_BYTES, LETTERS, TOKEN_BYTES } from "./tokens.ts";
+import { DIGITS, LETTERS, skipFieldValue, TOKEN_BYTES } from "./tokens.ts";
 
 /**
  * Reads the lines of a head byte by byte: where the parts of the start line and of each header line begin and end, whether
  * every byte may stand where it stands, and whether all of it keeps within its limits. What the parts mean is for
  * head-parser.ts to say. The states:
  *
- *   EMPTY_LINES ──> METHOD ──> TARGET ──> VERSION ─┐                   ┌──────<──────┐
- *              └──> STATUS_LINE ───────────────────┴─> START_LINE_CR ──┴─> NAME ──> VALUE ──> VALUE_CR
+ *   EMPTY_LINES ──> METHOD ──> TARGET ──> VERSION ─┐                      ┌─────────────────<─────────────────┐
+ *              └──> STATUS_LINE ───────────────────┴──> START_LINE_CR ──> NAME ──> SPACE ──> VALUE ──> VALUE_CR
  *                                                                           └──> END_CR ──> done
  *
- * (an LF may stand for CR LF unless line ends are strict). Each byte is looked at once, however the input is cut, so a head
- * costs time in proportion to its length, and an error shows at the first byte that is wrong.
+ * (an LF may stand for CR LF, except in trailers). Each byte is looked at once, however the input is cut, so a head costs
+ * time in proportion to its length, and an error shows at the first byte that is wrong.
  */
 const EMPTY_LINES = 0;
 const EMPTY_LINE_CR = 1;
@@ -25,15 +25,18 @@ const VERSION = 4;
 const STATUS_LINE = 5;
 const START_LINE_CR = 6;
 const NAME = 7;
-const VALUE = 8;
-const VALUE_CR = 9;
-const END_CR = 10;
+const SPACE = 8;
+const VALUE = 9;
+const VALUE_CR = 10;
+const END_CR = 11;
 
 const LF = 0x0a;
 const CR = 0x0d;
 const SP = 0x20;
 const TAB = 0x09;
 const COLON = 0x3a;
+const UNDERSCORE = 0x5f;
+const DEL = 0x7f;
 
 /** RFC 9112 section 2.2 asks a server to skip at least one empty line before a request; old clients send one after a body. */
 const EMPTY_LINES_MAX = 16;
@@ -124,7 +127,6 @@ export class HeadScanner {
   #nameEnd = 0;
   #nameIsUnusual = false;
   #valueStart = 0;
-  #valueEnd = 0;
   #marks: number[] = [];
   #marksLength = 0;
   /** The bytes of a head that did not arrive in one piece. */
@@ -152,7 +154,8 @@ export class HeadScanner {
     this.#lineStart = 0;
     this.#bufferEnd = limits.clientHeaderBufferBytes;
     this.#largeBuffersUsed = 0;
-    this.#startHeaderLine(0);
+    this.#nameHash = 0;
+    this.#nameIsUnusual = false;
     this.#marksLength = 0;
     this.#pending = NOTHING;
     this.#pendingLength = 0;
@@ -190,7 +193,7 @@ export class HeadScanner {
         this.#note(known.role);
       } else {
         const name = text.slice(marks[mark], marks[mark + 1]);
-        const lower = asciiLowerCase(name);
+        const lower = name.toLowerCase(); // a token, hence ASCII
         list.appendParsed(name, lower, value);
         this.#note(headerRole(lower));
       }
@@ -293,8 +296,13 @@ export class HeadScanner {
 
   /** The state machine proper. Positions in `bytes` become offsets into the head by subtracting `base`. */
   #scanBuffer(bytes: Buffer, base: number, from: number, end: number): number {
+    const at = this.#phase < NAME ? this.#scanStartLine(bytes, base, from, end) : from;
+    return this.state === "more" && at < end ? this.#scanHeaderLines(bytes, base, at, end) : at;
+  }
+
+  #scanStartLine(bytes: Buffer, base: number, from: number, end: number): number {
     let at = from;
-    while (at < end) {
+    while (at < end && this.#phase < NAME) {
       switch (this.#phase) {
         case METHOD: {
           while (at < end && METHOD_BYTES[bytes[at] ?? 0] === 1) at++;
@@ -308,166 +316,165 @@ export class HeadScanner {
           while (at < end && TARGET_BYTES[bytes[at] ?? 0] === 1) at++;
           if (at === end) return at;
           if (bytes[at] !== SP) return this.#fail(targetRule(bytes[at] ?? 0), base, at);
-          this.targetEnd = at++ - base;
-          if (this.targetEnd === this.methodEnd + 1) return this.#fail("invalid-target", base, at - 1);
+          this.targetEnd = at - base;
+          if (this.targetEnd === this.methodEnd + 1) return this.#fail("invalid-target", base, at);
+          at++;
           this.#phase = VERSION;
           break;
         }
         case VERSION: {
-          while (at < end && TARGET_BYTES[bytes[at] ?? 0] === 1) at++;
-          if (at - base - this.targetEnd - 1 > VERSION_LENGTH) return this.#fail("invalid-version", base, at);
+          const versionMax = base + this.targetEnd + 1 + VERSION_LENGTH;
+          while (at < end && at <= versionMax && TARGET_BYTES[bytes[at] ?? 0] === 1) at++;
+          if (at > versionMax) return this.#fail("invalid-version", base, at - 1);
           if (at === end) return at;
-          if (!this.#endStartLine(bytes, base, at++)) return at;
+          at = this.#endStartLine(bytes, base, at, "invalid-version");
           break;
         }
         case STATUS_LINE: {
-          while (at < end && FIELD_VALUE_BYTES[bytes[at] ?? 0] === 1) {
-            const offset = at - base;
-            if (offset < STATUS_LINE_PREFIX.length && bytes[at] !== STATUS_LINE_PREFIX[offset]) {
-              return this.#fail("invalid-status-line", base, at);
-            }
-            at++;
-          }
+          at = skipFieldValue(bytes, at, end);
+          const wrongAt = this.#statusLineError(bytes, base, at);
+          if (wrongAt >= 0) return this.#fail("invalid-status-line", base, wrongAt);
           if (at === end) return at;
-          if (!this.#endStartLine(bytes, base, at++)) return at;
-          break;
-        }
-        case START_LINE_CR: {
-          if (bytes[at] !== LF) return this.#fail("bare-cr", base, at);
-          this.#startHeaderLine(++at - base);
-          break;
-        }
-        case NAME: {
-          at = this.#scanName(bytes, base, at, end);
-          if (this.state !== "more") return at;
-          break;
-        }
-        case VALUE: {
-          at = this.#scanValue(bytes, base, at, end);
-          if (this.state !== "more") return at;
-          break;
-        }
-        case VALUE_CR: {
-          if (bytes[at] !== LF) return this.#fail("bare-cr", base, at);
-          if (!this.#endHeaderLine(++at - base)) return this.#fail("too-many-headers", base, at);
+          at = this.#endStartLine(bytes, base, at, "invalid-status-line");
           break;
         }
         default: {
           if (bytes[at] !== LF) return this.#fail("bare-cr", base, at);
-          this.state = "done";
-          return at + 1;
+          at++;
+          this.#startHeaderLines(at - base);
         }
       }
     }
     return at;
   }
 
-  #scanName(bytes: Buffer, base: number, from: number, end: number): number {
+  /** At the byte after the start line, which must be CR or LF. */
+  #endStartLine(bytes: Buffer, base: number, at: number, rule: HeadRule): number {
+    this.startLineEnd = at - base;
+    const byte = bytes[at];
+    if (byte === CR) this.#phase = START_LINE_CR;
+    else if (byte === LF) this.#startHeaderLines(at + 1 - base);
+    else return this.#fail(rule, base, at);
+    return at + 1;
+  }
+
+  /** The first position before `at` where the line does not begin as a status line does, or -1: garbage is not waited for. */
+  #statusLineError(bytes: Buffer, base: number, at: number): number {
+    const compared = Math.min(STATUS_LINE_PREFIX.length, at - base);
+    for (let offset = 0; offset < compared; offset++) {
+      if (bytes[base + offset] !== STATUS_LINE_PREFIX[offset]) return base + offset;
+    }
+    return -1;
+  }
+
+  #startHeaderLines(offset: number): void {
+    this.#lineStart = offset;
+    this.#phase = NAME;
+  }
+
+  /** The loop that a head spends its time in: its state is in locals, and in the fields only between two calls. */
+  #scanHeaderLines(bytes: Buffer, base: number, from: number, end: number): number {
+    let phase = this.#phase;
+    let lineStart = this.#lineStart;
+    let nameHash = this.#nameHash;
+    let nameIsUnusual = this.#nameIsUnusual;
+    let nameEnd = this.#nameEnd;
+    let valueStart = this.#valueStart;
     let at = from;
-    let hash = this.#nameHash;
     while (at < end) {
-      const lower = USUAL_NAME_BYTES[bytes[at] ?? 0] ?? 0;
-      if (lower === 0) break;
-      hash = nextNameHash(hash, lower);
+      if (phase === NAME) {
+        for (; at < end; at++) {
+          const lower = USUAL_NAME_BYTES[bytes[at] ?? 0] ?? 0;
+          if (lower === 0) break;
+          nameHash = nextNameHash(nameHash, lower);
+        }
+        if (at === end) break;
+        if (bytes[at] !== COLON || at - base === lineStart) {
+          const verdict = this.#judgeNameByte(bytes[at] ?? 0, at - base === lineStart);
+          if (verdict === "end") return this.#endHead(at + 1);
+          if (verdict === "end-cr") phase = END_CR;
+          else if (verdict === "unusual") nameIsUnusual = true;
+          else if (verdict !== "usual") return this.#fail(verdict, base, at);
+          at++;
+          continue;
+        }
+        nameEnd = at - base;
+        at++;
+        phase = SPACE;
+      }
+      if (phase === SPACE) {
+        while (at < end && (bytes[at] === SP || bytes[at] === TAB)) at++;
+        if (at === end) break;
+        valueStart = at - base;
+        phase = VALUE;
+      }
+      if (phase === VALUE) {
+        at = skipFieldValue(bytes, at, end);
+        if (at === end) break;
+        const byte = bytes[at];
+        if (byte !== CR && byte !== LF) return this.#fail("invalid-header-value", base, at);
+        if (byte === LF && this.#kind === "trailers") return this.#fail("bare-lf", base, at);
+        if (!nameIsUnusual || !this.#nameRules.ignoreInvalidHeaders) {
+          const recognized = recognizeHeaderName(bytes, base + lineStart, base + nameEnd, nameHash);
+          const valueEnd = withoutBlanks(bytes, base + valueStart, at) - base;
+          this.#mark(lineStart, nameEnd, valueStart, valueEnd, recognized);
+          if (this.#isOverCount()) return this.#fail("too-many-headers", base, at);
+        }
+        phase = VALUE_CR;
+        if (byte === CR && ++at === end) break;
+      }
+      if (bytes[at] !== LF) return this.#fail("bare-cr", base, at);
       at++;
+      if (phase === END_CR) return this.#endHead(at);
+      phase = NAME;
+      lineStart = at - base;
+      nameHash = 0;
+      nameIsUnusual = false;
     }
-    this.#nameHash = hash;
-    if (at === end) return at;
-
-    const byte = bytes[at] ?? 0;
-    const isFirst = at - base === this.#lineStart;
-    if (byte === COLON) {
-      if (isFirst) return this.#fail("empty-header-name", base, at);
-      this.#nameEnd = at - base;
-      this.#valueStart = -1;
-      this.#phase = VALUE;
-      return at + 1;
-    }
-    if (isFirst && byte === CR) {
-      this.#phase = END_CR;
-      return at + 1;
-    }
-    if (isFirst && byte === LF) {
-      if (this.#kind === "trailers") return this.#fail("bare-lf", base, at);
-      this.state = "done";
-      return at + 1;
-    }
-    if (byte <= SP || byte === 0x7f) return this.#fail(nameRule(byte, isFirst), base, at);
-    // A name that no hash needs to know: underscores and other unusual bytes.
-    if (!this.#nameRules.ignoreInvalidHeaders && TOKEN_BYTES[byte] !== 1) {
-      return this.#fail("invalid-header-name", base, at);
-    }
-    this.#nameHash = nextNameHash(hash, byte);
-    if (byte !== 0x5f || !this.#nameRules.underscoresInHeaders) this.#nameIsUnusual = true;
-    return at + 1;
+    this.#phase = phase;
+    this.#lineStart = lineStart;
+    this.#nameHash = nameHash;
+    this.#nameIsUnusual = nameIsUnusual;
+    this.#nameEnd = nameEnd;
+    this.#valueStart = valueStart;
+    return at;
   }
 
-  #scanValue(bytes: Buffer, base: number, from: number, end: number): number {
-    let at = from;
-    if (this.#valueStart < 0) {
-      while (at < end && (bytes[at] === SP || bytes[at] === TAB)) at++;
-      if (at === end) return at;
-      this.#valueStart = at - base;
-    }
-    while (at < end && FIELD_VALUE_BYTES[bytes[at] ?? 0] === 1) at++;
-    if (at === end) return at;
-
-    const byte = bytes[at] ?? 0;
-    if (byte !== CR && byte !== LF) return this.#fail("invalid-header-value", base, at);
-    let valueEnd = at;
-    const valueStart = base + this.#valueStart;
-    while (valueEnd > valueStart && (bytes[valueEnd - 1] === SP || bytes[valueEnd - 1] === TAB)) valueEnd--;
-    this.#valueEnd = valueEnd - base;
-    this.#markHeader(bytes, base);
-    if (byte === CR) {
-      this.#phase = VALUE_CR;
-      return at + 1;
-    }
-    if (this.#kind === "trailers") return this.#fail("bare-lf", base, at);
-    if (!this.#endHeaderLine(at + 1 - base)) return this.#fail("too-many-headers", base, at);
-    return at + 1;
+  #endHead(at: number): number {
+    this.state = "done";
+    return at;
   }
 
-  /** Remembers the header line that was read, unless its name is one to ignore. */
-  #markHeader(bytes: Buffer, base: number): void {
-    if (this.#nameIsUnusual && this.#nameRules.ignoreInvalidHeaders) return;
+  /** What a byte means that stands where a name is read, and is neither usual in a name nor the colon after one. */
+  #judgeNameByte(byte: number, isFirst: boolean): "usual" | "unusual" | "end-cr" | "end" | HeadRule {
+    if (isFirst) {
+      if (byte === CR) return "end-cr";
+      if (byte === LF) return this.#kind === "trailers" ? "bare-lf" : "end";
+      if (byte === COLON) return "empty-header-name";
+      if (byte === SP || byte === TAB) return "folded-header";
+    }
+    if (byte === CR || byte === LF) return "header-without-colon";
+    if (byte === SP || byte === TAB) return "space-in-header-name";
+    if (byte === UNDERSCORE && this.#nameRules.underscoresInHeaders) return "usual";
+    if (TOKEN_BYTES[byte] === 1) return "unusual";
+    const isIgnored = this.#nameRules.ignoreInvalidHeaders && byte > SP && byte !== DEL;
+    return isIgnored ? "unusual" : "invalid-header-name";
+  }
+
+  /** Remembers a header line by its offsets and by what its name was recognized as. */
+  #mark(start: number, nameEnd: number, valueStart: number, valueEnd: number, recognized: number): void {
     const marks = this.#marks;
     const at = this.#marksLength;
-    marks[at] = this.#lineStart;
-    marks[at + 1] = this.#nameEnd;
-    marks[at + 2] = this.#valueStart;
-    marks[at + 3] = this.#valueEnd;
-    marks[at + 4] = recognizeHeaderName(bytes, base + this.#lineStart, base + this.#nameEnd, this.#nameHash);
+    marks[at] = start;
+    marks[at + 1] = nameEnd;
+    marks[at + 2] = valueStart;
+    marks[at + 3] = valueEnd;
+    marks[at + 4] = recognized;
     this.#marksLength = at + MARKS_PER_HEADER;
   }
 
-  /** At the CR or LF at position `at`; false if it is neither. */
-  #endStartLine(bytes: Buffer, base: number, at: number): boolean {
-    this.startLineEnd = at - base;
-    const byte = bytes[at];
-    if (byte === CR) {
-      this.#phase = START_LINE_CR;
-    } else if (byte === LF) {
-      this.#startHeaderLine(at + 1 - base);
-    } else {
-      this.#fail(this.#kind === "request" ? "invalid-version" : "invalid-status-line", base, at);
-      return false;
-    }
-    return true;
-  }
-
-  /** False if there are too many header lines now. */
-  #endHeaderLine(next: number): boolean {
-    if (this.#marksLength > this.#limits.headersCountMax * MARKS_PER_HEADER) return false;
-    this.#startHeaderLine(next);
-    return true;
-  }
-
-  #startHeaderLine(offset: number): void {
-    this.#lineStart = offset;
-    this.#nameHash = 0;
-    this.#nameIsUnusual = false;
-    if (this.#kind === "trailers" || offset > 0) this.#phase = NAME;
+  #isOverCount(): boolean {
+    return this.#marksLength > this.#limits.headersCountMax * MARKS_PER_HEADER;
   }
 
   /** Ends the reading with an error found at position `at`, which is returned. */
@@ -483,9 +490,9 @@ function targetRule(byte: number): HeadRule {
   return byte === 0x23 ? "fragment-in-target" : "invalid-target";
 }
 
-/** The rule that a space or control byte breaks in a header name. */
-function nameRule(byte: number, isFirst: boolean): HeadRule {
-  if (byte === CR || byte === LF) return "header-without-colon";
-  if (byte !== SP && byte !== TAB) return "invalid-header-name";
-  return isFirst ? "folded-header" : "space-in-header-name";
+/** `end`, moved back over the whitespace that stands before it. */
+function withoutBlanks(bytes: Buffer, start: number, end: number): number {
+  let at = end;
+  while (at > start && (bytes[at - 1] === SP || bytes[at - 1] === TAB)) at--;
+  return at;
 }

@@ -15,17 +15,10 @@ export function writeRequestHead(
   versionMinor: 0 | 1,
   headers: HeaderList,
 ): ByteString {
-  return `${method} ${escapeTarget(target)} HTTP/1.${versionMinor}\r\n${writeHeaderLines(headers)}\r\n`;
+  return `${method} ${escapeTarget(target)} HTTP/1.${versionMinor}\r\n${headers.toLines()}\r\n`;
 }
 
 /** The whole head of a response. It is always HTTP/1.1, whatever the request's version (RFC 9110 section 6.2). */
 export function writeResponseHead(status: number, reason: ByteString, headers: HeaderList): ByteString {
-  return `HTTP/1.1 ${status} ${reason}\r\n${writeHeaderLines(headers)}\r\n`;
-}
-
-/** Header lines alone, each with its CR LF: for trailers too. */
-export function writeHeaderLines(headers: HeaderList): ByteString {
-  let lines = "";
-  for (let i = 0; i < headers.length; i++) lines += `${headers.nameAt(i)}: ${headers.valueAt(i)}\r\n`;
-  return lines;
+  return `HTTP/1.1 ${status} ${reason}\r\n${headers.toLines()}\r\n`;
 }

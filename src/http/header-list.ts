@@ -1,13 +1,15 @@
 import { assert } from "../base/assert.ts";
 import type { ByteString } from "../base/bytes.ts";
-import { isKnownSpelling, lowerHeaderName } from "./header-names.ts";
-import { FIELD_VALUE_BYTES, isToken, trimWhitespace } from "./tokens.ts";
+import { isHeaderName, lowerHeaderName } from "./header-names.ts";
+import { trimWhitespace } from "./tokens.ts";
 
 /** Where each part of a header stands in the flat array. */
 const NAME = 0;
 const LOWER = 1;
 const VALUE = 2;
 const STRIDE = 3;
+
+const NOT_IN_VALUES = /[^\t\x20-\x7e\x80-\xff]/g;
 
 /**
  * The header fields of one message in their order, with names as received and looked up in lower case. Nothing is ever
@@ -58,13 +60,27 @@ export class HeaderList {
 
   /** Adds a field at the end. Control bytes in the value become spaces (RFC 9110 section 5.5); the name must be a token. */
   append(name: ByteString, value: ByteString): void {
-    assert(isKnownSpelling(name) || isToken(name), `not a header name: ${JSON.stringify(name)}`);
+    assert(isHeaderName(name), `not a header name: ${JSON.stringify(name)}`);
     this.#parts.push(name, lowerHeaderName(name), safeValue(value));
+  }
+
+  /** Adds the field that stands at `index` of another list, without checking again what was checked once. */
+  appendFrom(other: HeaderList, index: number): void {
+    this.appendParsed(other.nameAt(index), other.lowerNameAt(index), other.valueAt(index));
   }
 
   /** Adds a field that the parser has checked already. */
   appendParsed(name: ByteString, lower: ByteString, value: ByteString): void {
     this.#parts.push(name, lower, value);
+  }
+
+  /** All fields as they go over the wire, each with its CR LF. */
+  toLines(): ByteString {
+    const parts = this.#parts;
+    let lines = "";
+    for (let at = 0; at < parts.length; at += STRIDE)
+      lines += `${parts[at + NAME]}: ${parts[at + VALUE]}\r\n`;
+    return lines;
   }
 
   /** Puts one field in the place of all of that name: where the first one stood, or at the end. */
@@ -75,6 +91,7 @@ export class HeaderList {
       this.append(name, value);
       return;
     }
+    assert(isHeaderName(name), `not a header name: ${JSON.stringify(name)}`);
     this.#parts[first + NAME] = name;
     this.#parts[first + VALUE] = safeValue(value);
     this.#removeFrom(first + STRIDE, lower);
@@ -122,12 +139,5 @@ export class HeaderList {
 
 /** `value` as a field value may be: without control bytes, and without whitespace at its ends. */
 function safeValue(value: ByteString): ByteString {
-  for (let i = 0; i < value.length; i++) {
-    if (FIELD_VALUE_BYTES[value.charCodeAt(i)] !== 1) return trimWhitespace(withoutControls(value));
-  }
-  return trimWhitespace(value);
-}
-
-function withoutControls(value: ByteString): ByteString {
-  return Array.from(value, (char) => (FIELD_VALUE_BYTES[char.charCodeAt(0)] === 1 ? char : " ")).join("");
+  return trimWhitespace(value.replace(NOT_IN_VALUES, " "));
 }

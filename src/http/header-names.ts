@@ -1,4 +1,5 @@
-import { asciiLowerCase, type ByteString } from "../base/bytes.ts";
+import type { ByteString } from "../base/bytes.ts";
+import { isToken } from "./tokens.ts";
 
 /**
  * Names of header fields that traffic is made of. The parser recognizes them by a hash that falls out of its scan, so that
@@ -13,14 +14,25 @@ export const TRANSFER_ENCODING = 8;
 export const UPGRADE = 16;
 export const EXPECT = 32;
 
-const ROLES: ReadonlyMap<ByteString, number> = new Map([
-  ["host", HOST],
-  ["connection", CONNECTION],
-  ["content-length", CONTENT_LENGTH],
-  ["transfer-encoding", TRANSFER_ENCODING],
-  ["upgrade", UPGRADE],
-  ["expect", EXPECT],
-]);
+/** The bit of a name in lower case, or 0. */
+export function headerRole(lower: ByteString): number {
+  switch (lower) {
+    case "host":
+      return HOST;
+    case "connection":
+      return CONNECTION;
+    case "content-length":
+      return CONTENT_LENGTH;
+    case "transfer-encoding":
+      return TRANSFER_ENCODING;
+    case "upgrade":
+      return UPGRADE;
+    case "expect":
+      return EXPECT;
+    default:
+      return 0;
+  }
+}
 
 export interface KnownHeader {
   /** The usual spelling, as in `Content-Length`. */
@@ -51,27 +63,22 @@ const NAMES = `
 export const KNOWN_HEADERS: readonly KnownHeader[] = NAMES.trim()
   .split(/\s+/)
   .map((name) => {
-    const lower = asciiLowerCase(name);
-    return { name, lower, role: ROLES.get(lower) ?? 0 };
+    const lower = name.toLowerCase();
+    return { name, lower, role: headerRole(lower) };
   });
 
 const lowerBySpelling: ReadonlyMap<ByteString, ByteString> = new Map(
   KNOWN_HEADERS.flatMap((known) => [[known.name, known.lower] as const, [known.lower, known.lower] as const]),
 );
 
-/** `name` in lower case; free of charge for known names in their usual spelling or in lower case. */
+/** A header name in lower case. Tokens are ASCII, so that this changes A to Z and nothing else. */
 export function lowerHeaderName(name: ByteString): ByteString {
-  return lowerBySpelling.get(name) ?? asciiLowerCase(name);
+  return lowerBySpelling.get(name) ?? name.toLowerCase();
 }
 
-/** Whether `name` is one of the known spellings, hence a valid field name. */
-export function isKnownSpelling(name: ByteString): boolean {
-  return lowerBySpelling.has(name);
-}
-
-/** The bit of a name in lower case, or 0. */
-export function headerRole(lower: ByteString): number {
-  return ROLES.get(lower) ?? 0;
+/** Whether `name` may name a field: any token may. */
+export function isHeaderName(name: ByteString): boolean {
+  return lowerBySpelling.has(name) || isToken(name);
 }
 
 // An open hash table over the lower-case names: a slot holds an index plus one, 0 is empty.

@@ -23,6 +23,18 @@ export const FIELD_VALUE_BYTES: Uint8Array = new Uint8Array(256).map((_, byte) =
   byte === 0x09 || (byte >= 0x20 && byte !== 0x7f) ? 1 : 0,
 );
 
+/** The first position in `bytes[at, end)` of a byte that no field value may hold, or `end`. Looks at four at a time. */
+export function skipFieldValue(bytes: Uint8Array, at: number, end: number): number {
+  const allowed = FIELD_VALUE_BYTES;
+  let i = at;
+  for (const last = end - 4; i <= last; i += 4) {
+    const first = (allowed[bytes[i] ?? 0] ?? 0) & (allowed[bytes[i + 1] ?? 0] ?? 0);
+    if ((first & (allowed[bytes[i + 2] ?? 0] ?? 0) & (allowed[bytes[i + 3] ?? 0] ?? 0)) === 0) break;
+  }
+  while (i < end && allowed[bytes[i] ?? 0] === 1) i++;
+  return i;
+}
+
 /** The value of a hexadecimal digit, or 255 for every other byte. */
 export const HEX_VALUES: Uint8Array = new Uint8Array(256).map((_, byte) => {
   const value = Number.parseInt(String.fromCharCode(byte), 16);
