@@ -1,4 +1,5 @@
 import { assert, unreachable } from "../base/assert.ts";
+import type { ByteString } from "../base/bytes.ts";
 import type { Framing } from "./framing.ts";
 import { type HeaderNameRules, type HeadLimits, HeadScanner } from "./head-scanner.ts";
 import type { HeaderList } from "./header-list.ts";
@@ -72,26 +73,31 @@ const TRAILER_LIMITS: HeadLimits = {
 };
 const TRAILER_NAME_RULES: HeaderNameRules = { ignoreInvalidHeaders: false, underscoresInHeaders: true };
 
-/** Fields that frame or route a message mean nothing after it and are dropped (RFC 9110 section 6.5.1). */
-const FORBIDDEN_TRAILERS = [
-  "transfer-encoding",
-  "content-length",
-  "content-encoding",
-  "content-type",
-  "content-range",
-  "host",
+/** Fields that frame, route or describe a message mean nothing after it and are dropped (RFC 9110 section 6.5.1). */
+const FRAMING_TRAILERS: ReadonlySet<ByteString> = new Set([
+  "authorization",
   "connection",
+  "content-encoding",
+  "content-length",
+  "content-range",
+  "content-type",
+  "cookie",
+  "expect",
+  "host",
   "keep-alive",
+  "proxy-authorization",
   "proxy-connection",
-  "upgrade",
+  "set-cookie",
   "te",
   "trailer",
-  "expect",
-  "authorization",
-  "proxy-authorization",
-  "cookie",
-  "set-cookie",
-];
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** Whether a trailer of this name, in lower case, is dropped. */
+export function isFramingTrailer(lower: ByteString): boolean {
+  return FRAMING_TRAILERS.has(lower);
+}
 
 /** Reads bodies, one after the other; {@link reset} stands between two. */
 export class BodyParser {
@@ -253,7 +259,7 @@ export class BodyParser {
     }
     if (scanner.state === "done") {
       const trailers = scanner.headers();
-      for (const name of FORBIDDEN_TRAILERS) trailers.delete(name);
+      for (const name of FRAMING_TRAILERS) trailers.delete(name);
       if (trailers.length > 0) this.#sink.onTrailers(trailers);
       this.state = "done";
     }

@@ -41,6 +41,7 @@ const DEL = 0x7f;
 /** RFC 9112 section 2.2 asks a server to skip at least one empty line before a request; old clients send one after a body. */
 const EMPTY_LINES_MAX = 16;
 const VERSION_LENGTH = "HTTP/1.1".length;
+const VERSION_PREFIX: Uint8Array = Buffer.from("HTTP/", "latin1");
 const STATUS_LINE_PREFIX: Uint8Array = Buffer.from("HTTP/1.", "latin1");
 
 /** nginx's rule for methods: upper-case letters, `_` and `-`. */
@@ -302,7 +303,7 @@ export class HeadScanner {
 
   #scanStartLine(bytes: Buffer, base: number, from: number, end: number): number {
     let at = from;
-    while (at < end && this.#phase < NAME) {
+    while (at < end && this.#phase < NAME && this.state === "more") {
       switch (this.#phase) {
         case METHOD: {
           while (at < end && METHOD_BYTES[bytes[at] ?? 0] === 1) at++;
@@ -323,16 +324,19 @@ export class HeadScanner {
           break;
         }
         case VERSION: {
-          const versionMax = base + this.targetEnd + 1 + VERSION_LENGTH;
-          while (at < end && at <= versionMax && TARGET_BYTES[bytes[at] ?? 0] === 1) at++;
-          if (at > versionMax) return this.#fail("invalid-version", base, at - 1);
+          const start = base + this.targetEnd + 1;
+          const versionEnd = start + VERSION_LENGTH;
+          while (at < end && at < versionEnd && TARGET_BYTES[bytes[at] ?? 0] === 1) at++;
+          const wrongAt = prefixError(bytes, start, at, VERSION_PREFIX);
+          if (wrongAt >= 0) return this.#fail("invalid-version", base, wrongAt);
           if (at === end) return at;
+          if (at < versionEnd) return this.#fail("invalid-version", base, at);
           at = this.#endStartLine(bytes, base, at, "invalid-version");
           break;
         }
         case STATUS_LINE: {
           at = skipFieldValue(bytes, at, end);
-          const wrongAt = this.#statusLineError(bytes, base, at);
+          const wrongAt = prefixError(bytes, base, at, STATUS_LINE_PREFIX);
           if (wrongAt >= 0) return this.#fail("invalid-status-line", base, wrongAt);
           if (at === end) return at;
           at = this.#endStartLine(bytes, base, at, "invalid-status-line");
@@ -356,15 +360,6 @@ export class HeadScanner {
     else if (byte === LF) this.#startHeaderLines(at + 1 - base);
     else return this.#fail(rule, base, at);
     return at + 1;
-  }
-
-  /** The first position before `at` where the line does not begin as a status line does, or -1: garbage is not waited for. */
-  #statusLineError(bytes: Buffer, base: number, at: number): number {
-    const compared = Math.min(STATUS_LINE_PREFIX.length, at - base);
-    for (let offset = 0; offset < compared; offset++) {
-      if (bytes[base + offset] !== STATUS_LINE_PREFIX[offset]) return base + offset;
-    }
-    return -1;
   }
 
   #startHeaderLines(offset: number): void {
@@ -488,6 +483,15 @@ export class HeadScanner {
 function targetRule(byte: number): HeadRule {
   if (byte === CR || byte === LF) return "http-0.9";
   return byte === 0x23 ? "fragment-in-target" : "invalid-target";
+}
+
+/** The first position in `bytes[start, at)` that differs from `prefix`, or -1: garbage is refused before its line ends. */
+function prefixError(bytes: Buffer, start: number, at: number, prefix: Uint8Array): number {
+  const compared = Math.min(prefix.length, at - start);
+  for (let i = 0; i < compared; i++) {
+    if (bytes[start + i] !== prefix[i]) return start + i;
+  }
+  return -1;
 }
 
 /** `end`, moved back over the whitespace that stands before it. */
