@@ -30,6 +30,8 @@ const STRICTER_THAN_NODE: Partial<Record<HeadRule | BodyRule, string>> = {
   "invalid-content-length": "over 2^53 - 1",
   "length-and-transfer-encoding": "both, even where Transfer-Encoding is empty",
   "chunk-too-large": "over 2^53 - 1",
+  "invalid-chunk-size": "more than 16 digits, leading zeros among them",
+  "invalid-chunk-extension": "a control byte in a chunk extension",
   "duplicate-transfer-encoding": "one coding, named once",
   "invalid-status-line": "the version is 1.x, and a status has three digits from 100",
 };

@@ -4,7 +4,6 @@ import { Deadline } from "../base/timers.ts";
 import type { Transport } from "../base/transport.ts";
 import type { Request, Response } from "../compile/request.ts";
 import { CHUNK_END, chunkHead, LAST_CHUNK, lastChunk } from "../http/chunk-writer.ts";
-import { writeHeaderLines } from "../http/head-writer.ts";
 import type { HeaderList } from "../http/header-list.ts";
 import { reasonPhrase } from "../http/status.ts";
 import { flushAfterTurn } from "./flush-after-turn.ts";
@@ -75,7 +74,7 @@ export class ResponseWriter {
   }
 
   writeInterim(status: number, headers: HeaderList): void {
-    this.#send(`HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n${writeHeaderLines(headers)}\r\n`);
+    this.#send(`HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n${headers.toLines()}\r\n`);
   }
 
   writeUpgrade(request: Request): void {
