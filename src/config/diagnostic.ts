@@ -110,5 +110,6 @@ function compareRoutes(a: readonly number[], b: readonly number[]): number {
     const difference = (a[i] ?? 0) - (b[i] ?? 0);
     if (difference !== 0) return difference;
   }
-  return a.length - b.length;
+  // On the line of an include itself, the order of finding.
+  return 0;
 }

@@ -106,6 +106,9 @@ describe("errors", () => {
   test("words of 4095 bytes are read and longer ones reported", () => {
     const longest = "é".repeat(2047);
     expect(lex(`${longest}x;`).complaints).toEqual([]);
+    // A space must fit in nginx's buffer, and what follows it.
+    expect(lex(`${longest} ;`).complaints).toEqual([]);
+    expect(lex(`${longest}x ;`).complaints).toHaveLength(1);
     expect(lex(`a\n${longest}xx;`).complaints).toEqual(['too long parameter "ééééé..." started in x.conf:2']);
     expect(lex(`a\n${longest}xx;`).tokens).toEqual(["a", `${longest}xx`, "<;>"]);
   });

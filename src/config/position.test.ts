@@ -49,3 +49,13 @@ test("what stands before and behind a span ends with the line", () => {
   expect(textBehind(spanOf("域名"))).toBe(" b;");
   expect(textBehind(spanOf("last"))).toBe("");
 });
+
+test("any number of pairs before a place does not move it", () => {
+  const line = "😀😀😀 a 😀😀 b";
+  const crowded = createSourceFile("x.conf", line);
+  for (const part of ["a", "b"]) {
+    const start = line.indexOf(part);
+    expect(textBefore(spanBetween(crowded, start, start + 1))).toBe(line.slice(0, start));
+    expect(textBehind(spanBetween(crowded, start, start + 1))).toBe(line.slice(start + 1));
+  }
+});
