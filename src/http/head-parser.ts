@@ -100,6 +100,11 @@ export class RequestHeadParser {
     return this.#scanner.idle;
   }
 
+  /** The request line as far as it has arrived: for the log, where a head is no good or never comes whole. */
+  receivedStartLine(): ByteString {
+    return this.#scanner.receivedStartLine();
+  }
+
   /** Makes ready for the next request on the connection. */
   reset(limits?: HeadLimits): void {
     this.#scanner.reset(limits);

@@ -180,6 +180,13 @@ export class HeadScanner {
     return at - start;
   }
 
+  /** The start line as far as it has arrived: for the log, where a head is no good or never comes whole. */
+  receivedStartLine(): ByteString {
+    const received = this.text === "" ? this.#pending.toString("latin1", 0, this.#pendingLength) : this.text;
+    const end = received.search(/[\r\n]/);
+    return end < 0 ? received : received.slice(0, end);
+  }
+
   /** The header fields; only when done. */
   headers(): HeaderList {
     const list = new HeaderList();
@@ -230,8 +237,8 @@ export class HeadScanner {
   /** The usual case: the head lies in the buffer that was read from the socket, and nothing is copied. */
   #scanInPlace(buffer: Buffer, start: number, end: number): number {
     const at = this.#scan(buffer, start, start, end);
-    if (this.state === "more") this.#keep(buffer, start, at);
-    else if (this.state === "done") this.text = buffer.toString("latin1", start, at);
+    if (this.state === "done") this.text = buffer.toString("latin1", start, at);
+    else this.#keep(buffer, start, this.state === "more" ? at : Math.min(end, start + this.#bytesMax()));
     return at;
   }
 

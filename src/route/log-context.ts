@@ -1,4 +1,5 @@
 import type { Request } from "../compile/request.ts";
+import { requestLine } from "../http/request-line.ts";
 
 /**
  * Adds nginx's context to an error log message: `*7 message while …, client: …, server: …, request: …, upstream: …,
@@ -14,14 +15,8 @@ export function withContext(request: Request, message: string): string {
   const referrerPart = referrer === undefined ? "" : `, referrer: "${printable(referrer)}"`;
   return (
     `*${connection.serial} ${message}${doing}, client: ${connection.remoteAddress}, server: ${server.name}, ` +
-    `request: "${requestLine(request)}"${upstream}${hostPart}${referrerPart}`
+    `request: "${printable(requestLine(head))}"${upstream}${hostPart}${referrerPart}`
   );
-}
-
-/** `$request`: the request line as the client sent it. */
-export function requestLine(request: Request): string {
-  const { method, target, versionMinor } = request.head;
-  return method === "" ? "" : `${method} ${printable(target)} HTTP/1.${versionMinor}`;
 }
 
 /** A client must not be able to make log lines of its own, nor to speak to a terminal. */

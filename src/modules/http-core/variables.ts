@@ -8,6 +8,7 @@ import type { VariableRow } from "../../compile/module.ts";
 import type { Request } from "../../compile/request.ts";
 import type { Getter } from "../../compile/template.ts";
 import type { HeaderList } from "../../http/header-list.ts";
+import { requestLine } from "../../http/request-line.ts";
 import { addressBytes } from "./address-bytes.ts";
 import { iso8601, localTime, milliseconds } from "./time-format.ts";
 
@@ -125,9 +126,7 @@ const requestVariables: readonly VariableRow[] = [
   ),
   value({ name: "remote_user", doc: "The user name of Basic authentication.", from: "request" }, remoteUser),
   value({ name: "request", doc: "The request line as it came.", from: "request" }, (request) =>
-    request.head.method === ""
-      ? ""
-      : `${request.head.method} ${request.head.target} HTTP/1.${request.head.versionMinor}`,
+    requestLine(request.head),
   ),
   value(
     { name: "request_id", doc: "32 random hexadecimal digits.", from: "request" },
