@@ -70,9 +70,14 @@ export class ClientConnection implements Connection {
 
   /** Writes an error log line that belongs to no request. `doing` completes "while …". */
   log(level: LogLevel, message: string, doing: string): void {
-    const { errorLog } = this.initialServer.root;
-    if (!errorLog.logs(level)) return;
-    const context = `client: ${this.remoteAddress}, server: ${this.#source.plan.key}`;
-    errorLog.write(level, `*${this.serial} ${message} while ${doing}, ${context}`);
+    this.logBare(
+      level,
+      `${message} while ${doing}, client: ${this.remoteAddress}, server: ${this.#source.plan.key}`,
+    );
+  }
+
+  /** The same without telling what was being done, and for whom. */
+  logBare(level: LogLevel, message: string): void {
+    this.initialServer.root.errorLog.write(level, `*${this.serial} ${message}`);
   }
 }

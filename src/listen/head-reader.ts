@@ -1,10 +1,36 @@
 import { assert } from "../base/assert.ts";
+import type { ByteString } from "../base/bytes.ts";
 import type { CoreServer } from "../compile/plan.ts";
-import type { HeadError } from "../http/head-error.ts";
+import type { HeadError, HeadRule } from "../http/head-error.ts";
 import { type RequestHead, RequestHeadParser } from "../http/head-parser.ts";
 
 /** How many parsers wait for use per server: heads mostly arrive whole, and then one serves all connections. */
 const SPARE_PARSERS_MAX = 32;
+
+/** Of an incomplete head: enough to tell that its first line is complete, or nearly. */
+const LINE_WITH_TARGET = / HTTP\/\d\.\d$/;
+
+/** Rules about the request line; all others are about what comes after it. */
+const LINE_RULES: ReadonlySet<HeadRule> = new Set([
+  "invalid-method",
+  "invalid-request-line",
+  "invalid-target",
+  "fragment-in-target",
+  "http-0.9",
+  "invalid-version",
+  "unsupported-version",
+  "request-line-too-long",
+  "too-many-empty-lines",
+  "invalid-authority",
+]);
+
+/** What is known of a head that was not read to its end. */
+export interface UnreadHead {
+  /** As far as it arrived. */
+  readonly startLine: ByteString;
+  /** What was being done, in nginx's words. */
+  readonly doing: string;
+}
 
 const spareParsers = new WeakMap<CoreServer, RequestHeadParser[]>();
 
@@ -25,15 +51,24 @@ export class HeadReader {
     this.error = null;
   }
 
-  /** Reads up to the end of the head and returns how many bytes belong to it. True in {@link isDone} when it is over. */
+  /** Reads up to the end of the head and returns how many bytes belong to it. */
   read(chunk: Buffer, start: number, end: number): number {
     const parser = this.#parser;
     assert(parser !== null, "a head has been begun");
     const used = parser.execute(chunk, start, end);
     if (parser.state === "more") return used;
     ({ head: this.head, error: this.error } = parser);
-    this.drop();
+    if (this.head !== null) this.drop();
     return used;
+  }
+
+  /** Ends the reading of a head that is no good or does not come: what is known of it. */
+  giveUp(): UnreadHead {
+    const startLine = this.#parser?.receivedStartLine() ?? "";
+    const isInLine =
+      this.error === null ? !LINE_WITH_TARGET.test(startLine) : LINE_RULES.has(this.error.rule);
+    this.drop();
+    return { startLine, doing: `reading client request ${isInLine ? "line" : "headers"}` };
   }
 
   /** Gives the parser back. */

@@ -1,4 +1,5 @@
 import { assert } from "../base/assert.ts";
+import { describeSystemError } from "../base/errno.ts";
 import { Deadline } from "../base/timers.ts";
 import type { Transport, TransportListener } from "../base/transport.ts";
 import type { CoreLocation, ServerPlan } from "../compile/plan.ts";
@@ -11,38 +12,44 @@ import { captureServerName, selectServer } from "../route/servers.ts";
 import type { ClientConnection } from "./client-connection.ts";
 import { tlsRefusal } from "./client-verification.ts";
 import { HeadReader } from "./head-reader.ts";
-import { HeldInput, NO_BYTES } from "./held-input.ts";
+import { InputPump, type InputTaker, NO_BYTES } from "./input-pump.ts";
+import { allowsKeepAlive } from "./keep-alive.ts";
 import { RequestBody } from "./request-body.ts";
 import type { RequestHandler } from "./request-handler.ts";
 import { ResponseWriter } from "./response-writer.ts";
+import { upgradeRefusal, withoutUpgrade } from "./upgrade-with-body.ts";
 import { unreadableHead } from "./unreadable-head.ts";
 
 /**
  * What the connection waits for, and what ends the waiting:
  *
  *   idle        a request's first byte                 a byte → head; keepalive_timeout, FIN → closed
- *   head        the rest of its head                   whole → answering; unreadable → answering (the error)
+ *   head        the rest of its head                   whole or unreadable → answering
  *   answering   the answer, while the body comes in    end() → sending; abort() → lingering
  *   sending     the client to take what is pending     taken → idle, discarding or lingering
  *   discarding  the rest of a body nobody wanted       its end → idle; lingering_timeout → closed
  *   lingering   the client's FIN after ours            FIN, lingering_timeout → closed
  *   tunnel      nothing: the transport has a new owner
  *   closed      nothing
+ *
+ * An error and a client that goes away lead to closed from everywhere.
  */
 type Phase = "idle" | "head" | "answering" | "sending" | "discarding" | "lingering" | "tunnel" | "closed";
 
+/** nginx's inner status, shown as 400, for what RFC 6585 calls 431. */
+const HEADER_TOO_LARGE = 494;
 const TIMED_OUT = "client timed out (110: Connection timed out)";
-const CLOSED_PREMATURELY = "client prematurely closed connection";
+const LEFT_EARLY = "client prematurely closed connection";
 
 /** The server side of one HTTP/1.1 connection: reads requests one at a time, and writes their answers. */
-export class Http1Connection implements TransportListener, Downstream {
+export class Http1Connection implements TransportListener, Downstream, InputTaker {
   readonly #client: ClientConnection;
   readonly #transport: Transport;
   readonly #handler: RequestHandler;
   readonly #counts: ConnectionCounts;
-  readonly #input: HeldInput;
-  readonly #writer: ResponseWriter;
+  readonly #input: InputPump;
   readonly #heads = new HeadReader();
+  readonly #writer: ResponseWriter;
   /** For what the client must send; its meaning is the phase's. */
   readonly #deadline = new Deadline();
   readonly #onDeadline = (): void => this.#deadlineOnExpiry();
@@ -56,9 +63,6 @@ export class Http1Connection implements TransportListener, Downstream {
   #keepAlive = false;
   /** The listener wants to be rid of the connection as soon as nothing is under way. */
   #isRetiring = false;
-  #clientHasEnded = false;
-  /** True while bytes are being worked through: whoever then ends a phase leaves the next one to that loop. */
-  #isConsuming = false;
   #lingerUntilMs = 0;
 
   constructor(client: ClientConnection, handler: RequestHandler, counts: ConnectionCounts) {
@@ -66,7 +70,7 @@ export class Http1Connection implements TransportListener, Downstream {
     this.#transport = client.transport;
     this.#handler = handler;
     this.#counts = counts;
-    this.#input = new HeldInput(client.transport);
+    this.#input = new InputPump(client.transport, this);
     this.#writer = new ResponseWriter(client.transport, () => this.#writerOnStuck());
     this.#core = client.initialServer.root.core;
   }
@@ -75,8 +79,7 @@ export class Http1Connection implements TransportListener, Downstream {
   start(early: Buffer = NO_BYTES): void {
     this.#transport.listener = this;
     this.#arm(this.#client.initialServer.core.client_header_timeout);
-    if (early.length > 0) this.onBytes(early, 0, early.length);
-    this.#continue();
+    this.#input.push(early, 0, early.length);
   }
 
   /** True while the connection waits for a request of which nothing has come yet. */
@@ -90,28 +93,22 @@ export class Http1Connection implements TransportListener, Downstream {
     if (this.#phase === "idle") this.#close();
   }
 
-  /** For the listener, which learns of the end of tunnels, too: takes the connection out of the counts. */
+  /** The socket is gone. Of the end of a tunnel only the listener learns: its transport has another owner. */
   release(): void {
-    this.#enter("closed");
+    if (this.#phase === "tunnel") this.#enter("closed");
   }
 
   // As the transport's listener
 
   onBytes(chunk: Buffer, start: number, end: number): void {
-    if (this.#input.isEmpty) {
-      this.#consume(chunk, start, end);
-    } else {
-      this.#input.add(chunk, start, end);
-      if (this.#takesBytes()) this.#continue();
-    }
-    this.#updateReading();
+    this.#input.push(chunk, start, end);
   }
 
   onEnd(): void {
-    this.#clientHasEnded = true;
-    if (this.#phase === "head") this.#loseUnread(CLOSED_PREMATURELY, 400);
-    else if (this.#phase === "answering") this.#answeringOnHalfClose();
-    else if (this.#phase !== "sending") this.#close();
+    // Like nginx we take a client for gone if whoever makes the answer wants to know (proxy_ignore_client_abort off).
+    const waits = this.#phase === "answering" && this.#body?.phase !== "reading";
+    if (waits && this.#request !== null && this.#request.onClientGone !== null) this.#loseClient(499, null);
+    else this.#input.end();
   }
 
   onDrain(): void {
@@ -120,9 +117,11 @@ export class Http1Connection implements TransportListener, Downstream {
     else if (this.#phase === "answering") this.#request?.onWritable?.();
   }
 
-  onClose(): void {
-    if (this.#phase === "head") this.#loseUnread(CLOSED_PREMATURELY, 400);
-    else this.#loseClient(499);
+  onClose(error: Error | null): void {
+    const message = error === null ? LEFT_EARLY : `recv() failed (${describeSystemError(error)})`;
+    if (this.#phase === "head") this.#loseUnread(message, 400);
+    else if (this.#body !== null && this.#body.phase !== "complete") this.#loseClient(400, message);
+    else this.#loseClient(499, null);
     this.#enter("closed");
   }
 
@@ -145,31 +144,29 @@ export class Http1Connection implements TransportListener, Downstream {
     }
     this.#body.read(sink);
     this.#armBodyDeadline();
-    this.#continue();
-    if (this.#clientHasEnded) this.#answeringOnHalfClose();
+    this.#input.goOn();
   }
 
   pauseBody(): void {
-    this.#input.isPaused = true;
+    this.#input.pause();
     this.#armBodyDeadline();
-    this.#updateReading();
   }
 
   resumeBody(): void {
-    this.#input.isPaused = false;
+    this.#input.unpause();
     this.#armBodyDeadline();
-    this.#continue();
+    this.#input.goOn();
   }
 
   sendInterim(status: number, headers: HeaderList): void {
-    const request = this.#request;
-    if (this.#phase !== "answering" || request === null) return;
-    if (request.head.versionMinor === 1 && !this.#writer.hasBegun) this.#writer.writeInterim(status, headers);
+    const isDue = this.#phase === "answering" && !this.#writer.hasBegun;
+    if (isDue && this.#request?.head.versionMinor === 1) this.#writer.writeInterim(status, headers);
   }
 
   sendHead(request: Request): void {
     if (this.#phase !== "answering") return;
-    this.#keepAlive = this.#writer.writeHead(request, this.#mayKeepAlive(request));
+    const wishesToKeep = !this.#isRetiring && allowsKeepAlive(request, this.#body);
+    this.#keepAlive = this.#writer.writeHead(request, wishesToKeep);
   }
 
   write(chunk: Buffer, start: number, end: number): boolean {
@@ -184,6 +181,7 @@ export class Http1Connection implements TransportListener, Downstream {
     }
     this.#body?.discard();
     this.#deadline.disarm();
+    if (this.#request !== null) this.#request.onClientGone = null;
     this.#enter("sending");
     if (!this.#writer.mustDrain) this.#afterAnswer();
   }
@@ -205,31 +203,24 @@ export class Http1Connection implements TransportListener, Downstream {
     this.#transport.pause();
     this.#request = null;
     this.#enter("tunnel");
-    return { transport: this.#transport, early: this.#input.take() };
+    return { transport: this.#transport, early: this.#input.takeHeld() };
   }
 
-  // Reading
+  // As the taker of input
 
-  /** Gives bytes to whoever is due; what nobody can take yet is held. */
-  #consume(chunk: Buffer, start: number, end: number): void {
-    let at = start;
-    this.#isConsuming = true;
-    while (at < end && this.#takesBytes()) at += this.#take(chunk, at, end);
-    this.#isConsuming = false;
-    const isOver = this.#phase === "closed" || this.#body?.phase === "failed";
-    if (at < end && !isOver) this.#input.add(chunk, at, end);
-  }
-
-  #takesBytes(): boolean {
+  get takesBytes(): boolean {
     const phase = this.#phase;
     if (phase === "answering" || phase === "sending") {
       return this.#body !== null && this.#body.isFlowing && !this.#input.isPaused;
     }
-    return phase !== "tunnel" && phase !== "closed";
+    return !this.isOver;
   }
 
-  /** Returns how many bytes were used. */
-  #take(chunk: Buffer, start: number, end: number): number {
+  get isOver(): boolean {
+    return this.#phase === "closed" || this.#phase === "tunnel";
+  }
+
+  take(chunk: Buffer, start: number, end: number): number {
     if (this.#phase === "lingering") {
       this.#armLingering();
       return end - start;
@@ -238,18 +229,24 @@ export class Http1Connection implements TransportListener, Downstream {
     return this.#phase === "head" ? this.#readHead(chunk, start, end) : this.#readBody(chunk, start, end);
   }
 
-  /** Goes on with what was held, once somebody can take it. */
-  #continue(): void {
-    if (this.#isConsuming) return;
-    if (!this.#input.isEmpty && this.#takesBytes()) {
-      const held = this.#input.take();
-      this.#consume(held, 0, held.length);
+  onInputEnd(): void {
+    const client = this.#client;
+    switch (this.#phase) {
+      case "idle":
+        if (client.requests > 0) {
+          client.logBare("info", `client ${client.remoteAddress} closed keepalive connection`);
+        }
+        return this.#close();
+      case "head":
+        return this.#loseUnread(LEFT_EARLY, 400);
+      case "answering":
+        if (this.#body?.phase === "reading") this.#loseClient(400, LEFT_EARLY);
+        return;
+      case "discarding":
+      case "lingering":
+        return this.#close();
+      default:
     }
-    this.#updateReading();
-  }
-
-  #updateReading(): void {
-    if (this.#phase !== "closed" && this.#phase !== "tunnel") this.#input.update();
   }
 
   #beginHead(): void {
@@ -280,33 +277,38 @@ export class Http1Connection implements TransportListener, Downstream {
 
   // Requests and their answers
 
-  #beginRequest(head: RequestHead): void {
+  #beginRequest(received: RequestHead): void {
     const client = this.#client;
+    const hasBody = received.framing.kind !== "none";
+    const head = hasBody && received.upgrade.length > 0 ? withoutUpgrade(received) : received;
     const server = head.host === null ? client.initialServer : selectServer(client.listener, head.host);
     const request = this.#makeRequest(head, server);
     if (head.host !== null) captureServerName(request, head.host);
-    if (head.framing.kind !== "none") this.#body = new RequestBody(request, head.framing);
-    const refusal = tlsRefusal(request, client);
+    if (hasBody) this.#body = new RequestBody(request, head.framing);
+    const refusal = tlsRefusal(request, client) || upgradeRefusal(request, received);
     if (refusal === 0) this.#handler.handleRequest(request);
     else this.#handler.answerStatus(request, refusal);
   }
 
   #refuseHead(error: HeadError, headBytes: number): void {
-    const request = this.#makeRequest(unreadableHead(headBytes), this.#client.initialServer);
-    request.activity = `reading client request ${error.status === 414 ? "line" : "headers"}`;
-    request.log("info", `client sent ${error.message}`);
-    request.activity = null;
+    const request = this.#makeUnreadRequest(`client sent ${error.message}`, headBytes);
     request.response.closeAfter = true;
-    this.#handler.answerStatus(request, error.status === 431 ? 494 : error.status);
+    this.#handler.answerStatus(request, error.status === 431 ? HEADER_TOO_LARGE : error.status);
   }
 
   /** The client went away, or was too slow, in the middle of a head: for the access log there was a request. */
   #loseUnread(message: string, status: number): void {
-    this.#client.log("info", message, "reading client request headers");
-    this.#heads.drop();
-    this.#makeRequest(unreadableHead(0), this.#client.initialServer).response.status = status;
-    this.#finishRequest();
-    this.#close();
+    this.#makeUnreadRequest(message, 0);
+    this.#loseClient(status, null);
+  }
+
+  #makeUnreadRequest(message: string, headBytes: number): Request {
+    const { startLine, doing } = this.#heads.giveUp();
+    const request = this.#makeRequest(unreadableHead(startLine, headBytes), this.#client.initialServer);
+    request.activity = doing;
+    request.log("info", message);
+    request.activity = null;
+    return request;
   }
 
   #makeRequest(head: RequestHead, server: ServerPlan): Request {
@@ -330,54 +332,25 @@ export class Http1Connection implements TransportListener, Downstream {
     request.finish();
   }
 
-  /** The client can no longer be answered. `status` is for the access log, unless a head has been sent. */
-  #loseClient(status: number): void {
+  /**
+   * The client can no longer be answered. `status` is for the access log, unless a head has been sent; `message` for the
+   * error log, unless whoever makes the answer knows better what to say.
+   */
+  #loseClient(status: number, message: string | null): void {
     const request = this.#request;
     if (request === null) return;
+    if (message !== null) request.log("info", message);
     if (!request.response.headSent) request.response.status = status;
     this.#close();
-    if (this.#body?.phase === "reading") this.#body.fail({ status, message: CLOSED_PREMATURELY });
+    this.#body?.fail({ status, message: message ?? LEFT_EARLY });
     request.onClientGone?.();
     this.#finishRequest();
-  }
-
-  /**
-   * FIN from a client that still waits for its answer. Like nginx we take it for gone if its body is incomplete, or if
-   * whoever makes the answer wants to know (proxy_ignore_client_abort off); else it gets its answer.
-   */
-  #answeringOnHalfClose(): void {
-    const request = this.#request;
-    if (request === null || !this.#input.isEmpty) return;
-    if (this.#body !== null && this.#body.phase !== "complete") {
-      request.log("info", CLOSED_PREMATURELY);
-      this.#loseClient(400);
-    } else if (request.onClientGone !== null) {
-      this.#loseClient(499);
-    }
-  }
-
-  /** As ngx_http_update_location_config decides, and what else makes a further request on the connection impossible. */
-  #mayKeepAlive({ head, response, location }: Request): boolean {
-    const { core } = location;
-    const body = this.#body;
-    // Whether a client that was not told to continue will send its body nobody can know.
-    const isAmbiguous =
-      body !== null && (body.phase === "failed" || (head.expectContinue && body.phase === "unread"));
-    return (
-      head.keepAlive &&
-      !response.closeAfter &&
-      !this.#isRetiring &&
-      !isAmbiguous &&
-      core.keepalive_timeout.timeout > 0 &&
-      this.#client.requests < core.keepalive_requests &&
-      performance.now() - this.#client.openedAtMs < core.keepalive_time
-    );
   }
 
   /** The kernel has taken the answer. */
   #afterAnswer(): void {
     this.#finishRequest();
-    this.#input.isPaused = false;
+    this.#input.unpause();
     const body = this.#body;
     const isWhole = body === null || body.phase === "complete";
     if (!this.#keepAlive || this.#isRetiring) this.#closeAfterAnswer(isWhole);
@@ -385,23 +358,16 @@ export class Http1Connection implements TransportListener, Downstream {
     else {
       this.#enter("discarding");
       this.#beginLingering();
-      this.#continueLater();
+      this.#input.goOnLater();
     }
   }
 
   #becomeIdle(): void {
+    if (this.#isRetiring) return this.#close();
     this.#body = null;
     this.#enter("idle");
     this.#arm(this.#core.keepalive_timeout.timeout);
-    this.#continueLater();
-    if (this.#clientHasEnded && this.#input.isEmpty && !this.#isConsuming) this.#close();
-  }
-
-  /** Goes on with held bytes in a turn of their own: whoever ended the answer may not be done yet. */
-  #continueLater(): void {
-    if (this.#isConsuming) return;
-    if (this.#input.isEmpty) this.#updateReading();
-    else process.nextTick(() => this.#continue());
+    this.#input.goOnLater();
   }
 
   #afterDiscarded(body: RequestBody): void {
@@ -427,9 +393,9 @@ export class Http1Connection implements TransportListener, Downstream {
     this.#enter("lingering");
     this.#beginLingering();
     this.#transport.end();
-    this.#input.take();
-    this.#input.isPaused = false;
-    this.#updateReading();
+    this.#input.takeHeld();
+    this.#input.unpause();
+    this.#input.goOn();
   }
 
   #beginLingering(): void {
@@ -439,8 +405,8 @@ export class Http1Connection implements TransportListener, Downstream {
 
   #armLingering(): void {
     const leftMs = this.#lingerUntilMs - performance.now();
-    if (leftMs <= 0) this.#close();
-    else this.#arm(Math.min(leftMs, this.#core.lingering_timeout));
+    if (leftMs > 0) this.#arm(Math.min(leftMs, this.#core.lingering_timeout));
+    else this.#close();
   }
 
   #close(): void {
@@ -465,30 +431,30 @@ export class Http1Connection implements TransportListener, Downstream {
     switch (this.#phase) {
       case "idle":
         if (this.#client.requests === 0) this.#client.log("info", TIMED_OUT, "waiting for request");
-        this.#closeTimedOut();
-        return;
+        return this.#close();
       case "head":
-        this.#loseUnread(TIMED_OUT, 408);
-        return;
+        this.#resetIfWished(this.#client.initialServer.root.core);
+        return this.#loseUnread(TIMED_OUT, 408);
       case "answering":
-        this.#request?.log("info", TIMED_OUT);
-        this.#loseClient(408);
-        return;
+        return this.#loseTimedOut();
       default:
         this.#close();
     }
   }
 
-  /** The client takes nothing of its answer. */
   #writerOnStuck(): void {
-    this.#request?.log("info", TIMED_OUT);
-    this.#loseClient(408);
-    this.#closeTimedOut();
+    this.#loseTimedOut();
+    this.#close();
   }
 
-  #closeTimedOut(): void {
-    if (this.#core.reset_timedout_connection) this.#transport.reset();
-    this.#close();
+  /** The client sends nothing of its body, or takes nothing of its answer. */
+  #loseTimedOut(): void {
+    this.#resetIfWished(this.#request?.location.core ?? this.#core);
+    this.#loseClient(408, TIMED_OUT);
+  }
+
+  #resetIfWished({ reset_timedout_connection }: CoreLocation): void {
+    if (reset_timedout_connection) this.#transport.reset();
   }
 
   #enter(phase: Phase): void {
@@ -496,7 +462,7 @@ export class Http1Connection implements TransportListener, Downstream {
     this.#count(this.#phase, -1);
     this.#count(phase, 1);
     this.#phase = phase;
-    if (phase !== "tunnel" && phase !== "closed") return;
+    if (!this.isOver) return;
     this.#deadline.disarm();
     this.#writer.close();
     this.#heads.drop();

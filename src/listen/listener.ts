@@ -5,7 +5,7 @@ import type { ListenAddress, ListenerPlan } from "../compile/plan.ts";
 import type { ConnectionCounts } from "../observe/connections.ts";
 import { addressText, type BindError, bindError } from "./bind-error.ts";
 import { ClientConnection } from "./client-connection.ts";
-import { NO_BYTES } from "./held-input.ts";
+import { NO_BYTES } from "./input-pump.ts";
 import { Http1Connection } from "./http1-connection.ts";
 import { Opening } from "./opening.ts";
 import type { RequestHandler } from "./request-handler.ts";

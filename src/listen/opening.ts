@@ -6,7 +6,7 @@ import type { TlsSettings } from "../compile/plan.ts";
 import { selectServer } from "../route/servers.ts";
 import type { ClientConnection } from "./client-connection.ts";
 import { looksLikeTls, readServerName } from "./client-hello.ts";
-import { NO_BYTES } from "./held-input.ts";
+import { NO_BYTES } from "./input-pump.ts";
 import { readProxyHeader } from "./proxy-protocol.ts";
 import type { TlsAcceptor, TlsHandshake } from "./tls-acceptor.ts";
 

@@ -68,16 +68,18 @@ export class RequestBody implements DecodedSink {
     const used = this.#parser.feed(chunk, start, end);
     this.#request.bytesReceived += used;
     if (!this.isFlowing) return used;
-    if (this.#parser.state === "done") this.#complete();
-    else if (this.#parser.error !== null) {
-      this.#request.log("info", `client sent ${this.#parser.error.message}`);
-      this.fail({ status: 400, message: this.#parser.error.message });
-    } else if (this.#failure !== null) this.fail(this.#failure);
+    const { state, error } = this.#parser;
+    if (this.#failure !== null) this.fail(this.#failure);
+    else if (error !== null) {
+      this.#request.log("error", `client sent invalid chunked body (${error.message})`);
+      this.fail({ status: 400, message: error.message });
+    } else if (state === "done") this.#complete();
     return used;
   }
 
   /** Gives up: tells whoever reads. */
   fail(failure: BodyFailure): void {
+    if (this.phase === "complete" || this.phase === "failed") return;
     const sink = this.#sink;
     this.#sink = null;
     this.phase = "failed";

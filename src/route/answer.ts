@@ -103,7 +103,6 @@ function sendBodiless(
   request.downstream.end(null);
 }
 
-/** A complete answer; the body of one that may have none (204) is left out with its type. */
 function sendText(
   request: Request,
   status: number,
@@ -111,7 +110,6 @@ function sendText(
   body: ByteString,
   headers: readonly (readonly [string, ByteString])[],
 ): void {
-  if (status === 204) return sendBodiless(request, status, headers);
   const { response } = request;
   response.status = status;
   response.headers.append("Content-Type", contentType ?? contentTypeOf(request));
