@@ -103,6 +103,7 @@ function sendBodiless(
   request.downstream.end(null);
 }
 
+/** A complete answer; the body of one that may have none (204) is left out with its type. */
 function sendText(
   request: Request,
   status: number,
@@ -110,6 +111,7 @@ function sendText(
   body: ByteString,
   headers: readonly (readonly [string, ByteString])[],
 ): void {
+  if (status === 204) return sendBodiless(request, status, headers);
   const { response } = request;
   response.status = status;
   response.headers.append("Content-Type", contentType ?? contentTypeOf(request));

@@ -34,6 +34,7 @@ export const routeState: RouteState = {
 export function handleRequest(request: Request): void {
   const { head } = request;
   if (head.method === "CONNECT" || head.method === "TRACE") {
+    request.response.closeAfter = true;
     answerStatus(request, 405);
     return;
   }

@@ -164,6 +164,8 @@ function argsAfter(request: Request, target: Replacement): ByteString {
  */
 function withEscapedCaptures<T>(request: Request, render: () => T): T {
   const { captures } = request;
+  // What the client has not escaped is not escaped here (r->quoted_uri, r->plus_in_uri).
+  if (!/[%+]/.test(request.head.rawPath)) return render();
   request.captures =
     captures?.map((capture) => (capture === undefined ? undefined : escapeUri(capture, "args"))) ?? null;
   const rendered = render();

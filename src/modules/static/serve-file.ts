@@ -67,7 +67,9 @@ async function answerWithOpenFile(
     : evaluateConditions(request.head.headers, validators, rules.if_modified_since);
   if (condition === 412) return { kind: "status", status: 412 };
   const { response } = request;
-  response.headers.append("Last-Modified", formatHttpDate(validators.modifiedMs));
+  // An error page is not what was asked for: a client must not take its time for that of the other (nginx does so, too).
+  if (!isErrorStatus(request))
+    response.headers.append("Last-Modified", formatHttpDate(validators.modifiedMs));
   if (validators.etag !== null) response.headers.append("ETag", validators.etag);
   if (condition === 304) {
     response.status = 304;
@@ -78,6 +80,7 @@ async function answerWithOpenFile(
   }
   const ranges = rangesOf(request, stats.size, validators, rules);
   if (ranges === "unsatisfiable") {
+    response.headers.clear();
     response.headers.append("Content-Range", `bytes */${stats.size}`);
     return { kind: "status", status: 416 };
   }
@@ -85,6 +88,10 @@ async function answerWithOpenFile(
   if (request.method === "HEAD" || (await sendPieces(request, file, pieces))) request.downstream.end(null);
   else if (!request.isFinished) request.downstream.abort();
   return null;
+}
+
+function isErrorStatus({ statusOverride }: Request): boolean {
+  return statusOverride !== 0 && statusOverride !== 200;
 }
 
 function validatorsOf(request: Request, stats: Stats): Validators {
@@ -114,7 +121,7 @@ function writeHead(request: Request, size: number, ranges: readonly ByteRange[] 
   if (ranges === "whole") {
     response.status = 200;
     response.headers.append("Content-Type", type);
-    response.headers.append("Accept-Ranges", "bytes");
+    if (!isErrorStatus(request)) response.headers.append("Accept-Ranges", "bytes");
     response.bodyLength = size;
     request.sendHead();
     return [{ start: 0, end: size }];
