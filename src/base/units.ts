@@ -103,3 +103,9 @@ export function formatDurationMs(milliseconds: number): string {
   }
   return parts.length === 0 ? "0s" : parts.join(" ");
 }
+
+/** Milliseconds as nginx's variables print times: seconds with three decimals, `0.250`. */
+export function formatSeconds(milliseconds: number): string {
+  const whole = Math.max(0, Math.round(milliseconds));
+  return `${Math.floor(whole / 1000)}.${String(whole % 1000).padStart(3, "0")}`;
+}

@@ -4,7 +4,7 @@ import type { Outcome } from "../compile/outcome.ts";
 import type { ErrorPage } from "../compile/plan.ts";
 import type { Request } from "../compile/request.ts";
 import { HeaderList } from "../http/header-list.ts";
-import { absoluteLocation } from "./absolute-location.ts";
+import { absoluteLocation } from "../compile/absolute-location.ts";
 import { errorPageBody } from "./error-page-body.ts";
 
 type Final = Extract<Outcome, { kind: "status" | "answer" | "redirect" }>;

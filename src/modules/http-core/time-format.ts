@@ -1,11 +1,5 @@
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"] as const;
 
-/** Milliseconds as nginx prints times: seconds with three decimals. */
-export function milliseconds(ms: number): string {
-  const whole = Math.max(0, Math.round(ms));
-  return `${Math.floor(whole / 1000)}.${String(whole % 1000).padStart(3, "0")}`;
-}
-
 interface Formatted {
   readonly second: number;
   readonly text: string;

@@ -2,15 +2,17 @@ import { realpathSync } from "node:fs";
 import { hostname } from "node:os";
 import type { ByteString } from "../../base/bytes.ts";
 import { asciiLowerCase, byteStringFromText } from "../../base/bytes.ts";
+import { formatSeconds } from "../../base/units.ts";
 import { VERSION } from "../../base/version.ts";
 import { documentRoot, filePath } from "../../compile/file-path.ts";
+import { headerGetter } from "../../compile/header-getter.ts";
 import type { VariableRow } from "../../compile/module.ts";
 import type { Request } from "../../compile/request.ts";
 import type { Getter } from "../../compile/template.ts";
 import type { HeaderList } from "../../http/header-list.ts";
 import { requestLine } from "../../http/request-line.ts";
 import { addressBytes } from "./address-bytes.ts";
-import { iso8601, localTime, milliseconds } from "./time-format.ts";
+import { iso8601, localTime } from "./time-format.ts";
 
 type Row = Omit<VariableRow, "get" | "family" | "changeable" | "nginx">;
 
@@ -55,7 +57,7 @@ const requestVariables: readonly VariableRow[] = [
       doc: "Age of the connection in seconds, to the millisecond.",
       from: "request",
     },
-    (request) => milliseconds(performance.now() - request.connection.openedAtMs),
+    (request) => formatSeconds(performance.now() - request.connection.openedAtMs),
   ),
   value({ name: "content_length", doc: "Content-Length of the request.", from: "request" }, (request) =>
     request.head.headers.get("content-length"),
@@ -97,10 +99,7 @@ const requestVariables: readonly VariableRow[] = [
       doc: "A header of the request, its name in lower case with underscores.",
       from: "request",
     },
-    (name) => {
-      const header = headerName(name);
-      return (request) => joined(request.head.headers, header);
-    },
+    headerGetter((request) => request.head.headers),
   ),
   value({ name: "https", doc: "`on` on a TLS connection, else empty.", from: "connection" }, (request) =>
     request.connection.scheme === "https" ? "on" : "",
@@ -221,17 +220,16 @@ const answerVariables: readonly VariableRow[] = [
       doc: "Seconds since the first byte of the request, to the millisecond.",
       from: "request",
     },
-    (request) => milliseconds(performance.now() - request.startedAtMs),
+    (request) => formatSeconds(performance.now() - request.startedAtMs),
   ),
-  family({ name: "sent_http_", doc: "A header of the answer.", from: "response" }, (name) => {
-    const header = headerName(name);
-    return (request) => joined(request.response.headers, header);
-  }),
-  family({ name: "sent_trailer_", doc: "A trailer of the answer.", from: "log" }, (name) => {
-    const header = headerName(name);
-    return (request) =>
-      request.response.trailers === null ? undefined : joined(request.response.trailers, header);
-  }),
+  family(
+    { name: "sent_http_", doc: "A header of the answer.", from: "response" },
+    headerGetter((request) => request.response.headers),
+  ),
+  family(
+    { name: "sent_trailer_", doc: "A trailer of the answer.", from: "log" },
+    headerGetter((request) => request.response.trailers),
+  ),
   value({ name: "status", doc: "The status of the answer.", from: "response" }, (request) =>
     // nginx prints the status of a request that ended without an answer as three digits, too.
     String(request.response.status).padStart(3, "0"),
@@ -239,7 +237,7 @@ const answerVariables: readonly VariableRow[] = [
   value({ name: "hostname", doc: "The name of this machine.", from: "connection" }, () => HOSTNAME),
   value(
     { name: "msec", doc: "The time in seconds since 1970, to the millisecond.", from: "connection" },
-    () => milliseconds(Date.now()),
+    () => formatSeconds(Date.now()),
   ),
   value(
     { name: "nginx_version", doc: "The version of wsgate, which takes nginx's place.", from: "connection" },
@@ -270,19 +268,6 @@ export const coreVariables: readonly VariableRow[] = [...requestVariables, ...an
 
 function text(port: number | undefined): string {
   return port === undefined ? "" : String(port);
-}
-
-/** `x_forwarded_for` -> `x-forwarded-for`. */
-function headerName(variablePart: string): string {
-  return asciiLowerCase(variablePart).replaceAll("_", "-");
-}
-
-/** Several header lines of one name make one value, as nginx joins them; cookies by a semicolon (RFC 6265). */
-function joined(headers: HeaderList, name: string): ByteString | undefined {
-  const first = headers.get(name);
-  if (first === undefined) return undefined;
-  const all = headers.getAll(name);
-  return all.length === 1 ? first : all.join(name === "cookie" ? "; " : ", ");
 }
 
 /** The request target without scheme and authority, which an absolute form has in front. */
