@@ -1,0 +1,47 @@
+import type { Request } from "../compile/request.ts";
+import type { Peer } from "./peer.ts";
+
+/**
+ * The peers that a balancer chooses from: the primary ones of a group, or its backups, which come into play only when
+ * no primary peer is left.
+ */
+export interface PeerSet {
+  readonly peers: readonly Peer[];
+  readonly totalWeight: number;
+}
+
+/** What one request remembers between its tries, so that no peer is tried twice. */
+export class Tries {
+  /** How many tries there may still be, the one in hand included. */
+  left = 0;
+  readonly tried: Peer[] = [];
+  usesBackups = false;
+  /** For balancers that hash: the hash so far, how often it was taken, and how many peers were passed over. */
+  hash = -1;
+  rounds = 0;
+  skips = 0;
+}
+
+/** A way to choose among the peers of one set. */
+export interface Balancer {
+  /** The peer to try next, or null where none is left. Peers that are not available or were tried are passed over. */
+  next(request: Request, tries: Tries, nowMs: number): Peer | null;
+}
+
+/** Makes a balancer for a set of peers whose addresses are known. */
+export type BalancerFactory = (set: PeerSet) => Balancer;
+
+/** Whether a balancer may choose `peer` for a request that has made `tries`. */
+export function isEligible(peer: Peer, tries: Tries, nowMs: number): boolean {
+  return peer.isAvailable(nowMs) && !tries.tried.includes(peer);
+}
+
+/** The peer whose share of the total weight `point` falls into. */
+export function peerAtWeight(set: PeerSet, point: number): Peer | null {
+  let rest = point;
+  for (const peer of set.peers) {
+    if (rest < peer.settings.weight) return peer;
+    rest -= peer.settings.weight;
+  }
+  return null;
+}
