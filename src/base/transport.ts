@@ -106,6 +106,8 @@ export interface DialOptions extends TransportOptions {
   readonly onSession?: (session: Buffer) => void;
   /** Connected, TLS handshake included. */
   readonly onConnect: (transport: Transport) => void;
+  /** The connection is gone, whoever listens to it by then. Called once. */
+  readonly onClosed?: () => void;
 }
 
 /** Takes over a socket that nobody else reads from, plain or with its TLS handshake done (`secure`). */
@@ -135,6 +137,7 @@ export function dialTransport(options: DialOptions, listener: TransportListener)
   const socket = isTls ? tls.connect({ ...options.tls, ...target }) : net.connect(target);
   const transport = new StreamTransport(socket, listener, { ...options, tls: null });
   if (options.onSession !== undefined) socket.on("session", options.onSession);
+  if (options.onClosed !== undefined) socket.once("close", options.onClosed);
   socket.once(isTls ? "secureConnect" : "connect", () => {
     setSocketOptions(socket, options);
     transport.setConnected(socket instanceof tls.TLSSocket ? tlsInfoOf(socket) : null);

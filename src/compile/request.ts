@@ -108,6 +108,10 @@ export interface Response {
 export interface UpstreamAttempt {
   /** As nginx prints it: `127.0.0.1:8000`, `[::1]:8000`, `unix:/run/app.sock`. */
   readonly address: string;
+  /** The server as the configuration calls it; empty where no server could be asked. */
+  readonly server: string;
+  /** The first try in a location: internal redirects can lead a request through several that proxy. */
+  readonly isFirst: boolean;
   readonly startedAtMs: number;
   connectMs: number;
   headerMs: number;
@@ -167,6 +171,8 @@ export class Request {
   pathIsOriginal = true;
   /** True while a rewrite program has changed the path and has not said `break` since. */
   pathChanged = false;
+  /** True while the location was chosen for `path` as it is: false once `rewrite … break` has changed it. */
+  pathMatchesLocation = true;
   /** True after an internal redirect, error_page, try_files or index: `internal` locations may be entered. */
   isInternal = false;
   /** The method in force: the client's, or GET after an error_page has led elsewhere. */
@@ -202,6 +208,8 @@ export class Request {
   readonly startedAtMs: number;
   /** Bytes of the request read so far, head and body with framing: `$request_length`. */
   bytesReceived: number;
+  /** `$proxy_host` and `$proxy_port`; null until a proxy has taken the request. */
+  proxied: { readonly host: ByteString; readonly port: ByteString } | null = null;
   /** Tries so far, in order; null until the first. */
   attempts: UpstreamAttempt[] | null = null;
   /** Set when a tunnel is over. */
@@ -259,9 +267,19 @@ export class Request {
       this.response.status = this.statusOverride;
       this.response.reason = null;
     }
+    this.#runHeadFilters();
+    this.downstream.sendHead(this);
+  }
+
+  /** The same for a 101, after which the connection is the caller's: see {@link Downstream.upgrade}. */
+  upgrade(): { readonly transport: Transport; readonly early: Buffer } {
+    this.#runHeadFilters();
+    return this.downstream.upgrade(this);
+  }
+
+  #runHeadFilters(): void {
     for (const filter of this.location.headFilters) filter(this);
     this.response.headSent = true;
-    this.downstream.sendHead(this);
   }
 
   finish(): void {

@@ -117,6 +117,7 @@ function atServerLevel(outcome: Outcome): Outcome {
 }
 
 function chooseLocation(request: Request): Outcome {
+  request.pathMatchesLocation = true;
   const located = findLocation(request, request.server.locations);
   if (located.kind === "slash") {
     const query = request.args === "" ? "" : `?${request.args}`;

@@ -145,6 +145,8 @@ export class Tunnel {
   }
 
   sourceOnClose(direction: Direction, error: Error | null): void {
+    // Somebody closed this side past the tunnel, to be rid of it: there is nothing to wait for on the other.
+    if (this.isOpen && error === null) direction.sink.destroy();
     direction.finish(this.#because(causeOfClose(direction.from, error)));
     direction.opposite.drop();
     if (direction.opposite.isSourceClosed) this.#conclude();

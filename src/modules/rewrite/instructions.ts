@@ -144,6 +144,7 @@ function rewritePath(regex: Parameters<typeof execRegex>[1], target: Replacement
     request.args = args;
     request.pathIsOriginal = false;
     request.pathChanged = flag !== "break";
+    if (flag === "break") request.pathMatchesLocation = false;
     if (flag === "break") return "break";
     return flag === "last" ? RELOCATE : null;
   };

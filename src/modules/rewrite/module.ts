@@ -11,6 +11,7 @@ import { type Instruction, parseReturn, parseRewrite, parseSet } from "./instruc
 
 /** `break`: a path that was changed before it stays in this location. */
 const leave: Instruction = (request) => {
+  if (request.pathChanged) request.pathMatchesLocation = false;
   request.pathChanged = false;
   return "break";
 };

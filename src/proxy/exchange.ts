@@ -1,0 +1,406 @@
+import { assert } from "../base/assert.ts";
+import type { ByteString } from "../base/bytes.ts";
+import type { Outcome } from "../compile/outcome.ts";
+import type { BodyFailure, Request } from "../compile/request.ts";
+import type { ResponseHead } from "../http/head-parser.ts";
+import type { HeaderList } from "../http/header-list.ts";
+import type { Tries } from "../upstream/balancer.ts";
+import type { Peer, PeerOutcome } from "../upstream/peer.ts";
+import { answerInstead, readsAhead } from "./answer-choice.ts";
+import { fillResponse, interimHeaders } from "./answer-head.ts";
+import { AttemptRecord } from "./attempt.ts";
+import { type BodyReceiver, BodySpool } from "./body-spool.ts";
+import { Dial, type DialListener, type UpstreamConnection } from "./dial.ts";
+import { type Failure, NO_LIVE_UPSTREAMS, statusFailure, TIMED_OUT } from "./failure.ts";
+import {
+  BODY_OF_NO_BYTES,
+  type BodyTarget,
+  MemoryBody,
+  NO_BODY,
+  type OutgoingBody,
+  StreamedBody,
+} from "./outgoing-body.ts";
+import type { Destination, DestinationResult, NextCondition, ProxyRules } from "./rules.ts";
+import { beginTunnel } from "./tunnel.ts";
+import { sentUpgrade, switchFailure, type UpgradeOffer } from "./upgrade.ts";
+import type { AnswerListener } from "./upstream-reader.ts";
+
+/**
+ * One request on its way to an upstream and back. What it waits for:
+ *
+ *   body       the client's body, where it is read whole first        whole → finding
+ *   finding    a destination that variables decide                    found → connecting
+ *   connecting a connection to the peer in hand                       made, or kept from before → answering
+ *   answering  the head of the answer; meanwhile the request is sent  head → relaying; 101 → tunnel
+ *   relaying   the rest of the answer                                 its end → done
+ *   tunnel     nothing: relay has both connections                    → done
+ *   done       nothing
+ *
+ * A failure while connecting or answering goes back to connecting with another peer as often as proxy_next_upstream
+ * allows. Whatever fails later cannot be mended: the client has seen a part of the answer.
+ */
+type Phase = "body" | "finding" | "connecting" | "answering" | "relaying" | "tunnel" | "done";
+
+/** Methods that must not be sent twice, as nginx counts them. */
+const NON_IDEMPOTENT: ReadonlySet<ByteString> = new Set(["POST", "LOCK", "PATCH"]);
+
+export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialListener {
+  readonly #request: Request;
+  readonly #rules: ProxyRules;
+  readonly #offer: UpgradeOffer | null;
+  readonly #startedAtMs: number = performance.now();
+  #phase: Phase = "body";
+
+  #spool: BodySpool | null = null;
+  #body: OutgoingBody | null = null;
+  #destination: Destination | null = null;
+  #target: ByteString = "";
+  #method: ByteString;
+  #tries: Tries | null = null;
+  #attempts = 0;
+
+  // The try in hand
+  #peer: Peer | null = null;
+  #attempt: AttemptRecord | null = null;
+  #dial: Dial | null = null;
+  #connection: UpstreamConnection | null = null;
+  #isReused = false;
+  #isBodySent = false;
+  /** Something of the request has been sent to a peer. */
+  #isRequestSent = false;
+  /** A kept connection was found closed: the next one is made anew. */
+  #wantsFresh = false;
+
+  // Towards the client
+  #isPaused = false;
+  /** Bytes that the client has not taken yet although it should, and how many of them there may be. */
+  #aheadBytes = 0;
+  #aheadBytesMax = 0;
+
+  constructor(request: Request, rules: ProxyRules, offer: UpgradeOffer | null) {
+    this.#request = request;
+    this.#rules = rules;
+    this.#offer = offer;
+    this.#method = rules.proxy_method?.render(request) ?? request.method;
+  }
+
+  start(): void {
+    const request = this.#request;
+    const rules = this.#rules;
+    if (!rules.proxy_ignore_client_abort) request.onClientGone = () => this.#clientOnGone();
+    if (rules.proxy_set_body !== null) {
+      this.onBodyReady(new MemoryBody([Buffer.from(rules.proxy_set_body.render(request), "latin1")]));
+    } else if (!rules.proxy_pass_request_body || request.head.framing.kind === "none") {
+      this.onBodyReady(NO_BODY);
+    } else if (request.downstream.requestBodyLength === 0) {
+      this.onBodyReady(BODY_OF_NO_BYTES);
+    } else if (rules.proxy_request_buffering) {
+      this.#spool = new BodySpool(request, this);
+      this.#spool.start();
+    } else {
+      this.onBodyReady(new StreamedBody(request.downstream));
+    }
+  }
+
+  // Before the first try
+
+  onBodyReady(body: OutgoingBody): void {
+    this.#body = body;
+    this.#phase = "finding";
+    const { proxy_pass } = this.#rules;
+    if (proxy_pass.kind === "constant") this.#begin(proxy_pass.destination, null);
+    else proxy_pass.find(this.#request, (result) => this.#onFound(result));
+  }
+
+  #onFound(result: DestinationResult): void {
+    if (this.#phase !== "finding") return;
+    if (result.ok) return this.#begin(result.destination, result.target);
+    this.#request.log("error", result.message);
+    this.#finishWith({ kind: "status", status: result.status });
+  }
+
+  #begin(destination: Destination, target: ByteString | null): void {
+    const request = this.#request;
+    this.#destination = destination;
+    request.proxied = destination;
+    this.#target = target ?? this.#rules.target(request);
+    this.#tries = destination.group.startTries(this.#rules.proxy_next_upstream_tries);
+    this.#connect();
+  }
+
+  // Connecting
+
+  #connect(): void {
+    const request = this.#request;
+    const destination = this.#destination;
+    assert(destination !== null && this.#tries !== null, "a try has a destination");
+    this.#phase = "connecting";
+    request.activity = "connecting to upstream";
+    const nowMs = performance.now();
+    const { group, scheme } = destination;
+    const peer = group.choose(request, this.#tries, nowMs);
+    const attempt = new AttemptRecord(
+      peer?.name ?? group.name,
+      peer?.settings.server ?? "",
+      this.#attempts++ === 0,
+      nowMs,
+    );
+    this.#attempt = attempt;
+    request.attempts ??= [];
+    request.attempts.push(attempt);
+    request.upstreamUrl = `${scheme}://${attempt.address}${this.#target}`;
+    if (peer === null) return this.#failTry(NO_LIVE_UPSTREAMS);
+    this.#peer = peer;
+    const route = this.#rules.route(request, scheme);
+    const kept = this.#mayReuse() ? group.pool.take(peer, route.profile) : null;
+    this.#isReused = kept !== null;
+    if (kept !== null) this.onDialled(kept);
+    else this.#dial = new Dial(peer, route, this.#rules, this);
+  }
+
+  /**
+   * A kept connection may turn out to be closed, and then nobody knows what became of the request. Where an upstream block
+   * asks for it, as nginx, we take that risk with every request, otherwise only with those that may be sent again.
+   */
+  #mayReuse(): boolean {
+    if (this.#wantsFresh) return false;
+    return this.#destination?.group.isExplicit === true || !NON_IDEMPOTENT.has(this.#method);
+  }
+
+  onDialled(connection: UpstreamConnection): void {
+    const request = this.#request;
+    const { transport, user: reader } = connection;
+    const body = this.#body;
+    assert(body !== null, "a request is sent once its body is ready");
+    this.#dial = null;
+    this.#connection = connection;
+    this.#phase = "answering";
+    this.#isRequestSent = true;
+    connection.requests++;
+    this.#isBodySent = false;
+    this.#attempt?.onConnected(connection, performance.now());
+    request.activity = "sending request to upstream";
+    transport.listener = reader;
+    reader.begin(this, this.#method, this.#rules.proxy_buffer_size);
+    reader.expectWithin(this.#rules.proxy_send_timeout);
+    transport.cork();
+    transport.writeLatin1(this.#renderHead(body));
+    body.send(this);
+    transport.uncork();
+    transport.resume();
+  }
+
+  onDialFailure(failure: Failure): void {
+    this.#dial = null;
+    if (failure.activity !== null) this.#request.activity = failure.activity;
+    this.#failTry(failure);
+  }
+
+  #renderHead(body: OutgoingBody): ByteString {
+    const upgrade = sentUpgrade(this.#request, this.#rules, this.#offer);
+    return this.#rules.head.render(this.#request, this.#method, this.#target, body.length, upgrade);
+  }
+
+  // The request's body, on its way
+
+  writeBody(chunk: Buffer, start: number, end: number): boolean {
+    return this.#connection?.transport.write(chunk, start, end) ?? true;
+  }
+
+  writeBodyText(text: ByteString): boolean {
+    return this.#connection?.transport.writeLatin1(text) ?? true;
+  }
+
+  onBodySent(): void {
+    this.#isBodySent = true;
+    if (this.#phase !== "answering") return;
+    this.#request.activity = "reading response header from upstream";
+    this.#connection?.user.expectWithin(this.#rules.proxy_read_timeout);
+  }
+
+  onBodyFailure(failure: BodyFailure): void {
+    this.#finishWith({ kind: "status", status: failure.status });
+  }
+
+  onUpstreamDrain(): void {
+    this.#body?.resume();
+  }
+
+  // The answer
+
+  onInterimHead(head: ResponseHead): void {
+    if (head.status !== 103 || !this.#rules.passesEarlyHints(this.#request)) return;
+    this.#request.downstream.sendInterim(103, interimHeaders(this.#rules, head));
+  }
+
+  onAnswerHead(head: ResponseHead): void {
+    const request = this.#request;
+    const rules = this.#rules;
+    this.#attempt?.onHead(head.status, performance.now());
+    request.upstreamHeaders = head.headers;
+    const failure = statusFailure(head.status);
+    if (failure !== null && this.#mayTryAgain(failure.condition, 2)) return this.#failTry(failure);
+    const instead = answerInstead(request, rules, head);
+    if (instead !== null) {
+      this.#endTry("success", false);
+      return this.#finishWith(instead);
+    }
+    fillResponse(request, rules, head);
+    this.#phase = "relaying";
+    this.#aheadBytesMax = readsAhead(rules, head) ? rules.readAheadBytesMax : 0;
+    request.activity = "reading upstream";
+    request.sendHead();
+  }
+
+  onAnswerData(chunk: Buffer, start: number, end: number): void {
+    const request = this.#request;
+    if (this.#attempt !== null) this.#attempt.bodyBytes += end - start;
+    if (request.downstream.write(chunk, start, end)) return;
+    request.onWritable ??= () => this.#clientOnWritable();
+    this.#aheadBytes += end - start;
+    if (this.#aheadBytes <= this.#aheadBytesMax || this.#connection === null) return;
+    this.#isPaused = true;
+    this.#connection.transport.pause();
+    this.#connection.user.expectNothing();
+  }
+
+  onAnswerEnd(trailers: HeaderList | null, isReusable: boolean): void {
+    const request = this.#request;
+    request.upstreamTrailers = trailers;
+    this.#endTry("success", isReusable);
+    this.#leave();
+    request.downstream.end(this.#rules.proxy_pass_trailers ? trailers : null);
+  }
+
+  onSwitchingProtocols(head: ResponseHead, rest: Buffer): void {
+    const request = this.#request;
+    const connection = this.#connection;
+    assert(connection !== null, "an answer comes on a connection");
+    this.#attempt?.onHead(head.status, performance.now());
+    request.upstreamHeaders = head.headers;
+    const failure = switchFailure(head, this.#offer, this.#rules);
+    if (failure !== null) return this.#failTry(failure);
+    fillResponse(request, this.#rules, head);
+    request.response.headers.set("Upgrade", head.headers.get("upgrade") ?? this.#offer?.value ?? "");
+    this.#leave();
+    this.#phase = "tunnel";
+    connection.transport.pause();
+    beginTunnel(request, connection, this.#rules, rest, () => this.#endTry("success", false));
+  }
+
+  onUpstreamTimeout(): void {
+    this.onUpstreamFailure(TIMED_OUT);
+  }
+
+  onUpstreamFailure(failure: Failure): void {
+    if (this.#phase === "answering") return this.#failTry(failure);
+    this.#request.log(failure.level, failure.message);
+    this.#endTry("success", false);
+    this.#finishWith({ kind: "status", status: failure.status });
+  }
+
+  // The client
+
+  #clientOnWritable(): void {
+    this.#aheadBytes = 0;
+    if (!this.#isPaused || this.#connection === null) return;
+    this.#isPaused = false;
+    this.#connection.user.expectWithin(this.#rules.proxy_read_timeout);
+    this.#connection.transport.resume();
+  }
+
+  #clientOnGone(): void {
+    if (this.#phase === "done" || this.#phase === "tunnel") return;
+    this.#request.log("info", "client prematurely closed connection, so upstream connection is closed too");
+    this.#endTry("success", false);
+    this.#leave();
+  }
+
+  // Ends
+
+  /** Gives up the try in hand and makes another one, or says to the client what has become of its request. */
+  #failTry(failure: Failure): void {
+    const request = this.#request;
+    const isStale = this.#isReused && failure.condition === "error" && !this.#hasAnswerBegun();
+    request.log(failure.level, failure.message);
+    if (this.#attempt !== null) this.#attempt.status = failure.status;
+    this.#endTry(isStale ? "stale" : outcomeOf(failure), false);
+    if (isStale && !NON_IDEMPOTENT.has(this.#method)) {
+      this.#wantsFresh = true;
+      return this.#connect();
+    }
+    if (failure.retry === "next" && this.#mayTryAgain(failure.condition, 1)) return this.#connect();
+    const { status, body } = failure;
+    this.#finishWith(
+      body === null
+        ? { kind: "status", status }
+        : { kind: "answer", status, body, contentType: "text/plain", headers: [] },
+    );
+  }
+
+  /** Whether proxy_next_upstream and its limits allow one more try. `triesLeftMin` counts the one in hand until it ends. */
+  #mayTryAgain(condition: NextCondition, triesLeftMin: number): boolean {
+    const rules = this.#rules;
+    const isRepeat = this.#isRequestSent && NON_IDEMPOTENT.has(this.#method);
+    const elapsedMs = performance.now() - this.#startedAtMs;
+    return (
+      (this.#tries?.left ?? 0) >= triesLeftMin &&
+      rules.proxy_next_upstream.has(condition) &&
+      (!isRepeat || rules.retriesNonIdempotent) &&
+      this.#body?.isRepeatable === true &&
+      (rules.proxy_next_upstream_timeout === 0 || elapsedMs < rules.proxy_next_upstream_timeout)
+    );
+  }
+
+  /** Settles the try in hand: its record, its peer's account, its connection. */
+  #endTry(outcome: PeerOutcome, isReusable: boolean): void {
+    const nowMs = performance.now();
+    this.#attempt?.onEnd(nowMs);
+    this.#attempt = null;
+    this.#dial?.cancel();
+    this.#dial = null;
+    this.#body?.stop();
+    this.#releaseConnection(isReusable, nowMs);
+    const peer = this.#peer;
+    if (peer === null || this.#tries === null) return;
+    this.#peer = null;
+    const hasToRest = this.#destination?.group.settle(peer, this.#tries, outcome, nowMs);
+    if (hasToRest === true) this.#request.log("warn", "upstream server temporarily disabled");
+  }
+
+  #releaseConnection(isReusable: boolean, nowMs: number): void {
+    const connection = this.#connection;
+    if (connection === null) return;
+    this.#connection = null;
+    connection.user.abandon();
+    // Of a request that was not sent to its end the rest would be taken for the next one.
+    const isClean = isReusable && this.#isBodySent && connection.transport.pendingBytes === 0;
+    if (isClean) this.#destination?.group.pool.put(connection, nowMs);
+    else connection.transport.destroy();
+  }
+
+  #hasAnswerBegun(): boolean {
+    return this.#connection?.user.hasBegun === true;
+  }
+
+  #finishWith(outcome: Outcome): void {
+    if (this.#phase === "done") return;
+    this.#endTry("success", false);
+    this.#leave();
+    this.#request.resume(outcome);
+  }
+
+  /** The request is no longer this exchange's. */
+  #leave(): void {
+    this.#phase = "done";
+    this.#spool?.abandon();
+    this.#body?.release();
+    this.#request.onClientGone = null;
+    this.#request.onWritable = null;
+  }
+}
+
+/** 403 and 404 are answers that another peer might give differently, not failures of the peer. */
+function outcomeOf(failure: Failure): PeerOutcome {
+  return failure.condition === "http_403" || failure.condition === "http_404" ? "success" : "failure";
+}

@@ -1,0 +1,79 @@
+import { describeSystemError } from "../base/errno.ts";
+import type { LogLevel } from "../observe/error-log.ts";
+import type { NextCondition } from "./rules.ts";
+
+/** Who caused a failure. */
+export type Blame = "client" | "upstream" | "proxy";
+
+/** Whether another try may help. */
+export type Retry = "never" | "next";
+
+/** Why a try at a peer failed. */
+export interface Failure {
+  readonly blame: Blame;
+  readonly retry: Retry;
+  /** The word of proxy_next_upstream that lets the request go to another peer. */
+  readonly condition: NextCondition;
+  /** The answer to the client where no further try is made. */
+  readonly status: number;
+  readonly level: LogLevel;
+  /** In nginx's words; the log adds what was being done. */
+  readonly message: string;
+  /** What was being done, where the request does not know it. */
+  readonly activity: string | null;
+  /** What the client is told, where that is more than the standard page of the status. */
+  readonly body: string | null;
+  readonly cause: Error | null;
+}
+
+export const TIMED_OUT: Failure = upstreamFailure(
+  "timeout",
+  "upstream timed out (110: Connection timed out)",
+);
+export const CLOSED_PREMATURELY: Failure = upstreamFailure("error", "upstream prematurely closed connection");
+
+export const NO_LIVE_UPSTREAMS: Failure = {
+  ...upstreamFailure("error", "no live upstreams"),
+  retry: "never",
+};
+
+/** A failure of the connection, from the error that Node gives. */
+export function connectionFailure(error: Error, systemCall: "connect" | "recv" | "writev"): Failure {
+  return {
+    ...upstreamFailure("error", `${systemCall}() failed (${describeSystemError(error)})`),
+    cause: error,
+  };
+}
+
+/** A failure of the upstream's, which another peer may not have. */
+export function upstreamFailure(condition: "error" | "timeout" | "invalid_header", message: string): Failure {
+  return {
+    blame: "upstream",
+    retry: "next",
+    condition,
+    status: condition === "timeout" ? 504 : 502,
+    level: "error",
+    message,
+    activity: null,
+    body: null,
+    cause: null,
+  };
+}
+
+/** Answers that proxy_next_upstream can count as failures. The client gets them as they are where no try is left. */
+const STATUS_FAILURES: ReadonlyMap<number, Failure> = new Map(
+  ([500, 502, 503, 504, 403, 404, 429] as const).map((status) => [
+    status,
+    {
+      ...upstreamFailure("error", `upstream sent ${status}`),
+      condition: `http_${status}`,
+      status,
+      level: "info",
+    },
+  ]),
+);
+
+/** What an answer with this status is where proxy_next_upstream names it; null where it never does. */
+export function statusFailure(status: number): Failure | null {
+  return STATUS_FAILURES.get(status) ?? null;
+}

@@ -1,0 +1,98 @@
+import { isIP } from "node:net";
+import { checkServerIdentity, type ConnectionOptions, type SecureContext } from "node:tls";
+import type { DialOptions } from "../base/transport.ts";
+import type { ConnectionProfile } from "../upstream/connection-pool.ts";
+import type { Peer } from "../upstream/peer.ts";
+import { connectionFailure, type Failure, upstreamFailure } from "./failure.ts";
+
+/** Sessions kept for one peer: one for each name it is dialled under, of which variables can make any number. */
+const SESSIONS_PER_PEER_MAX = 64;
+
+/** OpenSSL's numbers for what can be wrong with a certificate, as nginx prints them. */
+const VERIFY_ERRORS: ReadonlyMap<string, number> = new Map([
+  ["UNABLE_TO_GET_ISSUER_CERT", 2],
+  ["CERT_SIGNATURE_FAILURE", 7],
+  ["CERT_NOT_YET_VALID", 9],
+  ["CERT_HAS_EXPIRED", 10],
+  ["DEPTH_ZERO_SELF_SIGNED_CERT", 18],
+  ["SELF_SIGNED_CERT_IN_CHAIN", 19],
+  ["UNABLE_TO_GET_ISSUER_CERT_LOCALLY", 20],
+  ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", 21],
+  ["CERT_CHAIN_TOO_LONG", 22],
+  ["CERT_REVOKED", 23],
+  ["INVALID_CA", 24],
+  ["CERT_UNTRUSTED", 27],
+]);
+
+/** `proxy_ssl_*`, compiled. */
+export interface UpstreamTlsSettings {
+  readonly secureContext: SecureContext;
+  /** Differs wherever the settings differ: connections are shared only between equal ones. */
+  readonly fingerprint: string;
+  readonly proxy_ssl_server_name: boolean;
+  readonly proxy_ssl_verify: boolean;
+  readonly proxy_ssl_session_reuse: boolean;
+}
+
+/** How TLS connections to an upstream are made. */
+export class UpstreamTls {
+  readonly settings: UpstreamTlsSettings;
+
+  constructor(settings: UpstreamTlsSettings) {
+    this.settings = settings;
+  }
+
+  /** `name` is proxy_ssl_name: for SNI, and to compare the certificate with. */
+  dialOptions(peer: Peer, profile: ConnectionProfile, name: string): Pick<DialOptions, "tls" | "onSession"> {
+    const { secureContext, proxy_ssl_server_name, proxy_ssl_verify, proxy_ssl_session_reuse } = this.settings;
+    const session = peer.tlsSessions.get(profile);
+    const tls: ConnectionOptions = {
+      secureContext,
+      rejectUnauthorized: proxy_ssl_verify,
+      checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
+      // An address is no name for SNI (RFC 6066 section 3).
+      ...(proxy_ssl_server_name && name !== "" && isIP(name) === 0 ? { servername: name } : {}),
+      ...(session === undefined ? {} : { session }),
+    };
+    if (!proxy_ssl_session_reuse) return { tls };
+    return {
+      tls,
+      onSession(session) {
+        if (peer.tlsSessions.size >= SESSIONS_PER_PEER_MAX) peer.tlsSessions.clear();
+        peer.tlsSessions.set(profile, session);
+      },
+    };
+  }
+}
+
+/** `$proxy_host`, or what proxy_ssl_name gives, without a port and without brackets. */
+export function nameWithoutPort(name: string): string {
+  const literal = /^\[([^\]]*)\]/.exec(name)?.[1];
+  return literal ?? name.replace(/:\d*$/, "");
+}
+
+/** A failure of a connection that TLS was to be spoken on, in nginx's words. */
+export function tlsFailure(error: Error, name: string): Failure {
+  const code = "code" in error && typeof error.code === "string" ? error.code : "";
+  if ("syscall" in error && error.syscall === "connect") return connectionFailure(error, "connect");
+  return {
+    ...upstreamFailure("error", describe(error, code, name)),
+    activity: "SSL handshaking to upstream",
+    cause: error,
+  };
+}
+
+function describe(error: Error, code: string, name: string): string {
+  const verifyError = VERIFY_ERRORS.get(code);
+  if (verifyError !== undefined) {
+    return `upstream SSL certificate verify error: (${verifyError}:${error.message})`;
+  }
+  switch (code) {
+    case "ERR_TLS_CERT_ALTNAME_INVALID":
+      return `upstream SSL certificate does not match "${name}"`;
+    case "ECONNRESET":
+      return "peer closed connection in SSL handshake";
+    default:
+      return `SSL_do_handshake() failed (SSL: ${error.message})`;
+  }
+}
