@@ -6,10 +6,13 @@ import { headersModule } from "./headers/module.ts";
 import { httpCoreModule } from "./http-core/module.ts";
 import { logModule } from "./log/module.ts";
 import { mapModule } from "./map.ts";
+import { proxyModule } from "./proxy/module.ts";
 import { rewriteModule } from "./rewrite/module.ts";
 import { sslModule } from "./ssl/module.ts";
 import { stubStatusModule } from "./stub-status.ts";
 import { staticModule } from "./static/module.ts";
+import { upstreamModule } from "./upstream/module.ts";
+import { websocketModule } from "./websocket.ts";
 
 /**
  * All modules, in execution order: within one phase, the steps of an earlier module run before those of a later one.
@@ -25,6 +28,10 @@ export const modules: readonly Module[] = [
   headersModule,
   logModule,
   stubStatusModule,
+  upstreamModule,
+  // Before proxy, which goes by what it says about upgrades.
+  websocketModule,
+  proxyModule,
   // Last: files are what is left when no other module answers.
   staticModule,
 ];

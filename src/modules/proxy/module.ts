@@ -1,0 +1,27 @@
+import type { LocationParts, Module } from "../../compile/module.ts";
+import { proxyRequest } from "../../proxy/proxy-request.ts";
+import { bufferingRows } from "./buffering.ts";
+import { buildRules, findPass } from "./build.ts";
+import { effectlessRows } from "./effectless-rows.ts";
+import { headerRows } from "./headers.ts";
+import { passRows } from "./pass.ts";
+import { sslRows } from "./ssl.ts";
+import { tryRows } from "./tries.ts";
+import { proxyVariables } from "./variables.ts";
+
+/** Passes requests to upstreams. */
+export const proxyModule: Module = {
+  name: "ngx_http_proxy_module",
+  directives: { ...passRows, ...headerRows, ...tryRows, ...bufferingRows, ...sslRows, ...effectlessRows },
+  variables: proxyVariables,
+  location(scope, check): LocationParts {
+    const placed = findPass(scope);
+    const rules = placed === null ? null : buildRules(scope, placed, check);
+    if (rules === null) return {};
+    const { head } = scope;
+    return {
+      content: (request) => proxyRequest(request, rules),
+      redirectsToSlash: head.kind === "location" && head.path.endsWith("/"),
+    };
+  },
+};
