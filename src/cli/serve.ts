@@ -9,5 +9,7 @@ export async function serve(source: Source): Promise<number> {
   const { plan } = compiled;
   if (plan === null) return 1;
   if (plan.main.daemon) return startDaemon(source);
-  return run(source, { ...compiled, plan });
+  const code = await run(source, { ...compiled, plan });
+  // Clients are gone and logs are written: an upstream that has not closed its half must not keep the process.
+  process.exit(code);
 }
