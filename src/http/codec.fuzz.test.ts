@@ -17,6 +17,7 @@ import { compareReadings, readRequests, readResponse, type Reading } from "./rea
 const STRICTER_THAN_NODE: Partial<Record<HeadRule | BodyRule, string>> = {
   "transfer-encoding-in-http-1.0": "RFC 9112 section 6.1: faulty framing, and nginx answers 400",
   "duplicate-host": "RFC 9112 section 3.2: more than one Host is 400",
+  "duplicate-header": "fields that nginx takes once",
   "invalid-host": "RFC 9112 section 3.2: an invalid Host is 400",
   "missing-host": "Node checks it beside its parser and closes without an error event",
   "invalid-authority": "the authority of an absolute form chooses the server: no userinfo, no empty host",

@@ -34,10 +34,10 @@ export function declaredFraming(
   if ((repeated & TRANSFER_ENCODING) !== 0) return "duplicate-transfer-encoding";
 
   if ((seen & TRANSFER_ENCODING) !== 0) {
-    if ((seen & CONTENT_LENGTH) !== 0) return "length-and-transfer-encoding";
     if (versionMinor === 0) return "transfer-encoding-in-http-1.0";
     const coding = asciiLowerCase(headers.get("transfer-encoding") ?? "");
-    return coding === "chunked" ? CHUNKED : "unknown-transfer-encoding";
+    if (coding !== "chunked") return "unknown-transfer-encoding";
+    return (seen & CONTENT_LENGTH) === 0 ? CHUNKED : "length-and-transfer-encoding";
   }
 
   const length = parseContentLength(headers.get("content-length") ?? "");

@@ -31,6 +31,7 @@ export const HEAD_RULES = {
   "duplicate-host": { status: 400, message: "duplicate host header" },
   "invalid-host": { status: 400, message: "invalid host header" },
   "invalid-authority": { status: 400, message: "invalid host in request line" },
+  "duplicate-header": { status: 400, message: "duplicate header line" },
   "duplicate-content-length": { status: 400, message: 'duplicate "Content-Length" header' },
   "invalid-content-length": { status: 400, message: 'invalid "Content-Length" header' },
   "length-and-transfer-encoding": {

@@ -9,7 +9,7 @@ import {
   type ScanState,
 } from "./head-scanner.ts";
 import type { HeaderList } from "./header-list.ts";
-import { CONNECTION, EXPECT, HOST, UPGRADE } from "./header-names.ts";
+import { CONNECTION, EXPECT, HOST, SINGLE_IN_REQUESTS, UPGRADE } from "./header-names.ts";
 import { parseAuthority } from "./host.ts";
 import { parseTarget, type TargetForm } from "./request-target.ts";
 import { parseTokenList } from "./tokens.ts";
@@ -19,7 +19,7 @@ export { DEFAULT_HEAD_LIMITS, type HeaderNameRules, type HeadLimits } from "./he
 /** What a client asks for, as its head says it. */
 export interface RequestHead {
   readonly method: ByteString;
-  /** The request target as sent (`$request_uri`). */
+  /** The request target as sent. */
   readonly target: ByteString;
   readonly form: TargetForm;
   /** In lower case; only in absolute form. */
@@ -174,15 +174,14 @@ export class ResponseHeadParser {
 
 /** What the scanned lines mean, or the rule they break. */
 function readRequestHead(scanner: HeadScanner): RequestHead | HeadRule {
-  const { text, methodEnd, targetEnd } = scanner;
-  const versionMinor = parseVersion(text.slice(targetEnd + 1, scanner.startLineEnd));
-  if (typeof versionMinor === "string") return versionMinor;
+  const { text, methodEnd, targetEnd, versionMinor } = scanner;
   const method = text.slice(0, methodEnd);
   const target = parseTarget(method, text.slice(methodEnd + 1, targetEnd));
   if (typeof target === "string") return target;
 
   const headers = scanner.headers();
   const { seen, repeated } = scanner;
+  if ((repeated & SINGLE_IN_REQUESTS) !== 0) return "duplicate-header";
   const host = readHost(headers, seen, repeated, versionMinor);
   if (typeof host === "string") return host;
   const declared = declaredFraming(headers, seen, repeated, versionMinor);
@@ -206,9 +205,7 @@ function readRequestHead(scanner: HeadScanner): RequestHead | HeadRule {
     keepAlive: isKeptAlive(connection, versionMinor),
     upgrade: (seen & UPGRADE) === 0 || versionMinor === 0 ? NO_TOKENS : upgradeTokens(headers, connection),
     expectContinue:
-      (seen & EXPECT) !== 0 &&
-      versionMinor === 1 &&
-      headers.getAll("expect").some((value) => value.toLowerCase() === "100-continue"),
+      (seen & EXPECT) !== 0 && versionMinor === 1 && headers.get("expect")?.toLowerCase() === "100-continue",
     headBytes: scanner.bytes,
   };
 }
@@ -237,15 +234,6 @@ function readResponseHead(scanner: HeadScanner, requestMethod: ByteString): Resp
     isInterim: status < 200 && status !== 101,
     headBytes: scanner.bytes,
   };
-}
-
-/** `HTTP/1.0` and `HTTP/1.x` are read, later versions are answered 505 as by nginx, anything else is no version. */
-function parseVersion(version: ByteString): 0 | 1 | HeadRule {
-  if (version === "HTTP/1.1") return 1;
-  if (version === "HTTP/1.0") return 0;
-  const match = /^HTTP\/([1-9])\.\d$/.exec(version);
-  if (match === null) return "invalid-version";
-  return match[1] === "1" ? 1 : "unsupported-version";
 }
 
 /** RFC 9112 section 3.2: exactly one valid `Host` in HTTP/1.1, at most one in 1.0, whatever the target's form. */

@@ -2,7 +2,14 @@ import { assert } from "../base/assert.ts";
 import type { ByteString } from "../base/bytes.ts";
 import { type HeadError, type HeadRule, headError } from "./head-error.ts";
 import { HeaderList } from "./header-list.ts";
-import { headerRole, KNOWN_HEADERS, nextNameHash, recognizeHeaderName } from "./header-names.ts";
+import {
+  knownHeader,
+  LOWER_SPELLING,
+  nextNameHash,
+  recognizeHeaderName,
+  spellingOf,
+  USUAL_SPELLING,
+} from "./header-names.ts";
 import { DIGITS, LETTERS, skipFieldValue, TOKEN_BYTES } from "./tokens.ts";
 
 /**
@@ -35,6 +42,7 @@ const CR = 0x0d;
 const SP = 0x20;
 const TAB = 0x09;
 const COLON = 0x3a;
+const DOT = 0x2e;
 const UNDERSCORE = 0x5f;
 const DEL = 0x7f;
 
@@ -111,6 +119,8 @@ export class HeadScanner {
   methodEnd = 0;
   targetEnd = 0;
   startLineEnd = 0;
+  /** Of a request: 0 for HTTP/1.0, 1 for every later 1.x. */
+  versionMinor: 0 | 1 = 1;
   /** Bytes consumed, leading empty lines included. */
   bytes = 0;
   /** Which of the fields that the codec reads occur, and which occur more than once (bits of header-names.ts). */
@@ -193,25 +203,24 @@ export class HeadScanner {
     const { text } = this;
     const marks = this.#marks;
     for (let mark = 0; mark < this.#marksLength; mark += MARKS_PER_HEADER) {
-      const value = text.slice(marks[mark + 2], marks[mark + 3]);
       const recognized = marks[mark + 4] ?? -1;
-      const known = KNOWN_HEADERS[recognized >> 1];
-      if (known !== undefined) {
-        list.appendParsed((recognized & 1) === 0 ? known.name : known.lower, known.lower, value);
-        this.#note(known.role);
-      } else {
-        const name = text.slice(marks[mark], marks[mark + 1]);
-        const lower = name.toLowerCase(); // a token, hence ASCII
-        list.appendParsed(name, lower, value);
-        this.#note(headerRole(lower));
-      }
+      const known = knownHeader(recognized);
+      const spelling = known === undefined ? -1 : spellingOf(recognized);
+      let name: ByteString;
+      if (known !== undefined && spelling === USUAL_SPELLING) name = known.name;
+      else if (known !== undefined && spelling === LOWER_SPELLING) name = known.lower;
+      else name = text.slice(marks[mark], marks[mark + 1]);
+      // A name is a token, hence ASCII: toLowerCase changes A to Z and nothing else.
+      list.appendParsed(
+        name,
+        known?.lower ?? name.toLowerCase(),
+        text.slice(marks[mark + 2], marks[mark + 3]),
+      );
+      const role = known?.role ?? 0;
+      this.repeated |= this.seen & role;
+      this.seen |= role;
     }
     return list;
-  }
-
-  #note(role: number): void {
-    this.repeated |= this.seen & role;
-    this.seen |= role;
   }
 
   /** Consumes empty lines before a start line, and leaves the first byte of anything else. */
@@ -337,7 +346,9 @@ export class HeadScanner {
           const wrongAt = prefixError(bytes, start, at, VERSION_PREFIX);
           if (wrongAt >= 0) return this.#fail("invalid-version", base, wrongAt);
           if (at === end) return at;
-          if (at < versionEnd) return this.#fail("invalid-version", base, at);
+          const version = at === versionEnd ? parseVersion(bytes, start) : "invalid-version";
+          if (typeof version === "string") return this.#fail(version, base, at);
+          this.versionMinor = version;
           at = this.#endStartLine(bytes, base, at, "invalid-version");
           break;
         }
@@ -499,6 +510,18 @@ function prefixError(bytes: Buffer, start: number, at: number, prefix: Uint8Arra
     if (bytes[start + i] !== prefix[i]) return start + i;
   }
   return -1;
+}
+
+/**
+ * The minor version in `HTTP/x.y`, whose first five bytes are known; later 1.x are read as 1.1, and other major versions
+ * are answered 505 as by nginx.
+ */
+function parseVersion(bytes: Buffer, start: number): 0 | 1 | HeadRule {
+  const major = (bytes[start + 5] ?? 0) - 0x30;
+  const minor = (bytes[start + 7] ?? 0) - 0x30;
+  if (bytes[start + 6] !== DOT || major < 1 || major > 9 || minor < 0 || minor > 9) return "invalid-version";
+  if (major > 1) return "unsupported-version";
+  return minor === 0 ? 0 : 1;
 }
 
 /** `end`, moved back over the whitespace that stands before it. */

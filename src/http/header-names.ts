@@ -14,31 +14,37 @@ export const TRANSFER_ENCODING = 8;
 export const UPGRADE = 16;
 export const EXPECT = 32;
 
-/** The bit of a name in lower case, or 0. */
-export function headerRole(lower: ByteString): number {
-  switch (lower) {
-    case "host":
-      return HOST;
-    case "connection":
-      return CONNECTION;
-    case "content-length":
-      return CONTENT_LENGTH;
-    case "transfer-encoding":
-      return TRANSFER_ENCODING;
-    case "upgrade":
-      return UPGRADE;
-    case "expect":
-      return EXPECT;
-    default:
-      return 0;
-  }
-}
+/** Fields that a client may send once, beside those above: nginx answers a second one with 400. */
+const SINGLE_FIELDS = [
+  "authorization",
+  "content-range",
+  "if-match",
+  "if-modified-since",
+  "if-none-match",
+  "if-range",
+  "if-unmodified-since",
+];
+const FIRST_SINGLE_BIT = 64;
+
+const ROLES: ReadonlyMap<ByteString, number> = new Map([
+  ["host", HOST],
+  ["connection", CONNECTION],
+  ["content-length", CONTENT_LENGTH],
+  ["transfer-encoding", TRANSFER_ENCODING],
+  ["upgrade", UPGRADE],
+  ["expect", EXPECT],
+  ...SINGLE_FIELDS.map((name, i): [ByteString, number] => [name, FIRST_SINGLE_BIT << i]),
+]);
+
+/** The bits of all fields that a request may have only once and that have no rule of their own. */
+export const SINGLE_IN_REQUESTS: number =
+  EXPECT | SINGLE_FIELDS.reduce((bits, _, i) => bits | (FIRST_SINGLE_BIT << i), 0);
 
 export interface KnownHeader {
   /** The usual spelling, as in `Content-Length`. */
   readonly name: ByteString;
   readonly lower: ByteString;
-  /** One of the bits above, or 0 for a field that is only passed on. */
+  /** The bit of a field that the codec reads or that may occur only once, otherwise 0. */
   readonly role: number;
 }
 
@@ -64,7 +70,7 @@ export const KNOWN_HEADERS: readonly KnownHeader[] = NAMES.trim()
   .split(/\s+/)
   .map((name) => {
     const lower = name.toLowerCase();
-    return { name, lower, role: headerRole(lower) };
+    return { name, lower, role: ROLES.get(lower) ?? 0 };
   });
 
 const lowerBySpelling: ReadonlyMap<ByteString, ByteString> = new Map(
@@ -81,10 +87,18 @@ export function isHeaderName(name: ByteString): boolean {
   return lowerBySpelling.has(name) || isToken(name);
 }
 
+/** How a known name was spelled: in the usual way, in lower case, or otherwise. */
+export const USUAL_SPELLING = 0;
+export const LOWER_SPELLING = 1;
+const OTHER_SPELLING = 2;
+/** What {@link recognizeHeaderName} returns holds the spelling in its low bits, the index above them. */
+const SPELLING_BITS = 2;
+const SPELLING_MASK = 3;
+
 // An open hash table over the lower-case names: a slot holds an index plus one, 0 is empty.
 const SLOT_MASK = 1023;
 const slots = new Int16Array(SLOT_MASK + 1);
-const nameBytes: readonly Uint8Array[] = KNOWN_HEADERS.map((known) => Buffer.from(known.name, "latin1"));
+const usualBytes: readonly Uint8Array[] = KNOWN_HEADERS.map((known) => Buffer.from(known.name, "latin1"));
 const lowerBytes: readonly Uint8Array[] = KNOWN_HEADERS.map((known) => Buffer.from(known.lower, "latin1"));
 
 /** Continues the hash of a name by its next byte, which must be in lower case. Starts at 0. */
@@ -99,24 +113,46 @@ for (const [index, bytes] of lowerBytes.entries()) {
 }
 
 /**
- * Recognizes the name in `bytes[start, end)` whose {@link nextNameHash} is `hash`. Returns twice its index in
- * {@link KNOWN_HEADERS}, plus one if it is spelled in lower case, or -1 if the name or its spelling is another.
+ * Recognizes the name in `bytes[start, end)` whose {@link nextNameHash} is `hash`, in whatever spelling, for
+ * {@link knownHeader} and {@link spellingOf} to read; -1 for another name.
  */
 export function recognizeHeaderName(bytes: Uint8Array, start: number, end: number, hash: number): number {
   const length = end - start;
   for (let slot = hash & SLOT_MASK; ; slot = (slot + 1) & SLOT_MASK) {
     const index = (slots[slot] ?? 0) - 1;
-    const usual = nameBytes[index];
-    if (usual === undefined) return -1;
-    if (usual.length !== length) continue;
-    if (equalBytes(bytes, start, usual)) return index * 2;
-    if (equalBytes(bytes, start, lowerBytes[index] ?? usual)) return index * 2 + 1;
+    const usual = usualBytes[index];
+    const lower = lowerBytes[index];
+    if (usual === undefined || lower === undefined) return -1;
+    if (lower.length !== length) continue;
+    const recognized = index << SPELLING_BITS;
+    if (equalBytes(bytes, start, usual)) return recognized | USUAL_SPELLING;
+    if (equalBytes(bytes, start, lower)) return recognized | LOWER_SPELLING;
+    if (equalLetters(bytes, start, lower)) return recognized | OTHER_SPELLING;
   }
+}
+
+/** The header that was recognized, if one was. */
+export function knownHeader(recognized: number): KnownHeader | undefined {
+  return KNOWN_HEADERS[recognized >> SPELLING_BITS];
+}
+
+export function spellingOf(recognized: number): number {
+  return recognized & SPELLING_MASK;
 }
 
 function equalBytes(bytes: Uint8Array, start: number, expected: Uint8Array): boolean {
   for (let i = 0; i < expected.length; i++) {
     if (bytes[start + i] !== expected[i]) return false;
+  }
+  return true;
+}
+
+/** Compares with a name in lower case, which holds letters, digits and hyphens, without regard to case. */
+function equalLetters(bytes: Uint8Array, start: number, lower: Uint8Array): boolean {
+  for (let i = 0; i < lower.length; i++) {
+    const byte = bytes[start + i] ?? 0;
+    const folded = byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte;
+    if (folded !== lower[i]) return false;
   }
   return true;
 }

@@ -63,17 +63,39 @@ export function randomResponse(random: Random): string {
   return chance(random, 0.35) ? damage(random, text) : text;
 }
 
+/** The head of one request that says nothing about a body, damaged in every third case. */
+export function randomRequestHead(random: Random): string {
+  const line = randomRequestLine(random);
+  const headers = randomHost(random);
+  for (let left = integer(random, 4); left > 0; left--) headers.push(randomHeader(random));
+  if (chance(random, 0.1)) headers.push(`Transfer-Encoding: ${pick(random, ODD_CODINGS)}`);
+  const text = `${line}${headers.map((header) => header + lineEnd(random)).join("")}${lineEnd(random)}`;
+  return chance(random, 0.3) ? damage(random, text) : text;
+}
+
+/** A path to be normalized, with everything that normalization is about. */
+export function randomPath(random: Random): string {
+  let path = "/";
+  for (let left = integer(random, 10); left > 0; left--) path += pick(random, PATH_PIECES);
+  return path;
+}
+
 function randomRequest(random: Random): string {
+  return withHeadersAndBody(random, randomRequestLine(random), randomHost(random));
+}
+
+function randomRequestLine(random: Random): string {
   const method = chance(random, 0.97) ? pick(random, METHODS) : pick(random, ODD_METHODS);
   const target = chance(random, 0.94) ? pick(random, TARGETS) : pick(random, ODD_TARGETS);
   const version = chance(random, 0.97) ? pick(random, VERSIONS) : pick(random, ODD_VERSIONS);
   const space = (): string => (chance(random, 0.995) ? " " : pick(random, ["  ", "\t", ""]));
   const empty = chance(random, 0.03) ? pick(random, ["\r\n", "\n", "\r\n\r\n", "\r"]) : "";
-  const line = `${empty}${method}${space()}${target}${space()}${version}${lineEnd(random)}`;
-  const hosts = chance(random, 0.97)
-    ? [`Host: ${pick(random, HOSTS)}`]
-    : pick(random, [[], ["Host: a", "Host: a"], [`Host: ${pick(random, ODD_HOSTS)}`]]);
-  return withHeadersAndBody(random, line, hosts);
+  return `${empty}${method}${space()}${target}${space()}${version}${lineEnd(random)}`;
+}
+
+function randomHost(random: Random): string[] {
+  if (chance(random, 0.97)) return [`Host: ${pick(random, HOSTS)}`];
+  return pick(random, [[], ["Host: a", "Host: a"], [`Host: ${pick(random, ODD_HOSTS)}`]]);
 }
 
 function withHeadersAndBody(random: Random, startLine: string, first: readonly string[]): string {
@@ -101,7 +123,8 @@ function randomHeader(random: Random): string {
   return `${pick(random, NAMES)}${pick(random, [": ", ": ", ":", ":  ", ":\t"])}${pick(random, VALUES)}`;
 }
 
-function randomChunks(random: Random): string {
+/** A chunked body, its last chunk and perhaps a trailer included. */
+export function randomChunks(random: Random): string {
   let body = "";
   for (let left = integer(random, 4); left > 0; left--) {
     const data = "abcdefghijklmnopqrstuvwxyz".slice(0, 1 + integer(random, 26));
@@ -295,6 +318,22 @@ const ODD_SIZES = [
   "00000000000000005",
 ] as const;
 const EXTENSIONS = [";a", ";a=b", ';a="b"', "; a = b", ";", " ;a", ";\x01", ";a\n", '; a="\r\n"'] as const;
+const PATH_PIECES = ["a", "b.c", "/", "/", "//", ".", "..", "/.", "/..", "/./", "/../"].concat([
+  "%2e",
+  "%2F",
+  "%25",
+  "%3f",
+  "%23",
+  "%00",
+  "%0a",
+  "%zz",
+  "%4",
+  "%",
+  "+",
+  "%20",
+  "%c3%a4",
+  "\xe4",
+]);
 const STATUSES = ["200", "204", "304", "404", "206", "301"] as const;
 const ODD_STATUS_LINES = [
   "HTTP/1.1 200",
