@@ -47,8 +47,8 @@ const SCENARIOS: readonly Scenario[] = [
 
 const PACE: Pace = { rounds: 5, warmUpMs: 400, roundMs: 400 };
 const QUICK_PACE: Pace = { rounds: 3, warmUpMs: 300, roundMs: 300 };
-const TIME_MS_MAX = 345_000;
-const QUICK_TIME_MS_MAX = 50_000;
+const TIME_MS_MAX = 330_000;
+const QUICK_TIME_MS_MAX = 48_000;
 
 const DEFAULT_JSON_FILE: string = fileURLToPath(new URL("../../bench/results/latest.json", import.meta.url));
 
