@@ -99,6 +99,7 @@ export class WorkerServer implements Server {
     // A channel that breaks while a message is under way: the exit that follows says the rest.
     worker.on("error", () => {});
     await answerOf(worker, 0, "started");
+    this.#log("notice", `start worker process ${worker.process.pid ?? 0}`);
     return worker;
   }
 
