@@ -47,7 +47,7 @@ async def main(url, options):
         socket = await websockets.connect(
             url,
             ssl=trust,
-            subprotocols=options.get("protocols"),
+            subprotocols=options.get("protocols") or None,
             extra_headers=options.get("headers"),
             max_size=None,
             ping_interval=None,
