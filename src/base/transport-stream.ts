@@ -1,9 +1,10 @@
 import * as net from "node:net";
 import type { Duplex } from "node:stream";
+import { TLSSocket } from "node:tls";
 import { assert } from "./assert.ts";
 import type { ByteString } from "./bytes.ts";
 import type { Transport, TransportListener } from "./transport.ts";
-import type { TlsInfo } from "./transport-tls.ts";
+import { type TlsInfo, tlsInfoOf } from "./transport-tls.ts";
 
 /** Bytes that may be pending before write returns false, unless an option says otherwise. */
 export const highWaterMarkBytesDefault: number = 65_536;
@@ -11,7 +12,6 @@ export const highWaterMarkBytesDefault: number = 65_536;
 export interface StreamTransportOptions {
   readonly highWaterMarkBytes?: number;
   readonly onClosed?: () => void;
-  readonly tls?: TlsInfo | null;
 }
 
 /** A {@link Transport} over the public interface of a Duplex: sockets, TLS sockets, HTTP/2 streams. */
@@ -19,7 +19,7 @@ export class StreamTransport implements Transport {
   listener: TransportListener;
   bytesRead = 0;
   bytesWritten = 0;
-  tls: TlsInfo | null;
+  tls: TlsInfo | null = null;
   remoteAddress = "";
   remotePort = 0;
   localAddress = "";
@@ -31,18 +31,18 @@ export class StreamTransport implements Transport {
   #mustDrain = false;
   #hasEnded = false;
   #isClosing = false;
+  #isReading = false;
+  #hasHeldEnd = false;
   #error: Error | null = null;
 
   constructor(stream: Duplex, listener: TransportListener, options: StreamTransportOptions) {
     this.listener = listener;
-    this.tls = options.tls ?? null;
     this.#stream = stream;
     // Below its own watermark the stream emits no drain event.
     this.#highWaterMarkBytes = Math.max(
       options.highWaterMarkBytes ?? highWaterMarkBytesDefault,
       stream.writableHighWaterMark,
     );
-    this.#learnAddresses();
     stream.allowHalfOpen = true;
     // Paused explicitly, or else the data listener would set it flowing.
     stream.pause();
@@ -52,16 +52,16 @@ export class StreamTransport implements Transport {
     stream.on("error", (error: Error) => this.#streamOnError(error));
     // A TLS socket that belongs to no tls.Server reports under this name what breaks it after its handshake.
     stream.on("_tlsError", (error: Error) => this.#streamOnError(error));
-    stream.on("close", () => {
-      this.listener.onClose(this.#error);
-      options.onClosed?.();
-    });
+    stream.on("close", () => this.#streamOnClose(options.onClosed));
   }
 
-  /** For a dialled socket, whose addresses and TLS parameters are known only now. */
-  setConnected(tls: TlsInfo | null): void {
-    this.tls = tls;
-    this.#learnAddresses();
+  /** The socket is connected, its TLS handshake done: what it is connected to can be read now. */
+  adopt(socket: net.Socket): void {
+    this.remoteAddress = socket.remoteAddress ?? "unix:";
+    this.remotePort = socket.remotePort ?? 0;
+    this.localAddress = socket.localAddress ?? "unix:";
+    this.localPort = socket.localPort ?? 0;
+    this.tls = socket instanceof TLSSocket ? tlsInfoOf(socket) : null;
   }
 
   get pendingBytes(): number {
@@ -91,11 +91,14 @@ export class StreamTransport implements Transport {
   }
 
   pause(): void {
+    this.#isReading = false;
     this.#stream.pause();
   }
 
   resume(): void {
+    this.#isReading = true;
     this.#stream.resume();
+    if (this.#hasHeldEnd) queueMicrotask(() => this.#deliverEnd());
   }
 
   end(): void {
@@ -129,18 +132,11 @@ export class StreamTransport implements Transport {
   }
 
   #isBelowWatermark(): boolean {
-    if (this.#stream.writableLength <= this.#highWaterMarkBytes) return true;
+    if (this.isDestroyed) return false;
+    if (this.#stream.writableLength <= this.#highWaterMarkBytes || this.#stream.writableCorked > 0)
+      return true;
     this.#mustDrain = true;
     return false;
-  }
-
-  #learnAddresses(): void {
-    const stream = this.#stream;
-    if (!(stream instanceof net.Socket) || stream.connecting) return;
-    this.remoteAddress = stream.remoteAddress ?? "unix:";
-    this.remotePort = stream.remotePort ?? 0;
-    this.localAddress = stream.localAddress ?? "unix:";
-    this.localPort = stream.localPort ?? 0;
   }
 
   /** What follows a destroy of ours is noise. */
@@ -155,8 +151,23 @@ export class StreamTransport implements Transport {
   }
 
   #streamOnEnd(): void {
+    // A stream paused from within its last chunk ends nevertheless.
+    this.#hasHeldEnd = true;
+    if (this.#isReading) this.#deliverEnd();
+  }
+
+  #deliverEnd(): void {
+    if (!this.#hasHeldEnd || !this.#isReading || this.#isClosing) return;
+    this.#hasHeldEnd = false;
     this.peerHasEnded = true;
     this.listener.onEnd();
+  }
+
+  #streamOnClose(onClosed: (() => void) | undefined): void {
+    this.#isReading = true;
+    this.#deliverEnd();
+    this.listener.onClose(this.#error);
+    onClosed?.();
   }
 
   #streamOnDrain(): void {

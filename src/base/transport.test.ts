@@ -1,49 +1,444 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
 import * as net from "node:net";
-import { expect, test } from "vitest";
-import { acceptTransport, dialTransport, type TransportListener } from "./transport.ts";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { PassThrough } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { beforeEach, describe, expect, test } from "vitest";
+import { nextTurn, within } from "../../test/rig/deadline.ts";
+import { Inbox } from "../../test/rig/inbox.ts";
+import { obtain, useRig } from "../../test/rig/ledger.ts";
+import { openPair, type TransportRole, type TransportSecurity } from "../../test/rig/transports.ts";
+import {
+  currentTransportPath,
+  dialTransport,
+  streamTransport,
+  type Transport,
+  type TransportListener,
+  type TransportPath,
+  useTransportPath,
+} from "./transport.ts";
+import { handlesWork } from "./transport-handle.ts";
 
-test("a head and a body written between cork and uncork arrive together, and the end is seen on both sides", async () => {
-  const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
-    const transport = acceptTransport(socket, {
-      onBytes(chunk, start, end) {
-        transport.cork();
-        transport.writeLatin1("head:");
-        transport.write(chunk, start, end);
-        transport.uncork();
-      },
-      onEnd: () => transport.end(),
-      onDrain: () => {},
-      onClose: () => server.close(),
+useRig();
+
+/** Keeps what a transport says, in order, and its bytes in an inbox. */
+class Recorder implements TransportListener {
+  readonly inbox: Inbox = new Inbox("the transport");
+  readonly calls: string[] = [];
+  readonly closed: Promise<Error | null>;
+  onBytesDo: (() => void) | null = null;
+  onDrainDo: (() => void) | null = null;
+  #resolveClosed: (error: Error | null) => void = () => {};
+
+  constructor(transport: Transport | null = null) {
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
     });
-    transport.resume();
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("no address");
+    if (transport !== null) transport.listener = this;
+  }
 
-  let answer = "";
-  await new Promise<void>((resolve, reject) => {
-    const listener: TransportListener = {
-      onBytes(chunk, start, end) {
-        answer += chunk.toString("latin1", start, end);
-        transport.end();
-      },
-      onEnd: () => {},
-      onDrain: () => {},
-      onClose: (error) => (error === null ? resolve() : reject(error)),
-    };
-    const transport = dialTransport(
-      {
-        address: { host: "127.0.0.1", port: address.port },
-        onConnect: (connected) => {
-          connected.writeLatin1("body");
-          connected.resume();
-        },
-      },
-      listener,
+  onBytes(chunk: Buffer, start: number, end: number): void {
+    if (this.calls.at(-1) !== "bytes") this.calls.push("bytes");
+    this.inbox.push(chunk.toString("latin1", start, end));
+    this.onBytesDo?.();
+  }
+
+  onEnd(): void {
+    this.calls.push("end");
+    this.inbox.finish("end");
+  }
+
+  onDrain(): void {
+    this.calls.push("drain");
+    this.onDrainDo?.();
+  }
+
+  onClose(error: Error | null): void {
+    this.calls.push("close");
+    this.inbox.finish("close");
+    this.#resolveClosed(error);
+  }
+
+  untilClosed(): Promise<Error | null> {
+    return within(this.closed, "onClose");
+  }
+}
+
+/** Writes until the kernel takes no more, and returns how many bytes that was. */
+async function fill(transport: Transport, recorder: Recorder): Promise<number> {
+  const chunk = Buffer.alloc(65_536, "-");
+  let sentBytes = 0;
+  for (;;) {
+    do sentBytes += chunk.length;
+    while (transport.write(chunk, 0, chunk.length));
+    recorder.calls.length = 0;
+    for (let i = 0; i < 20; i++) await nextTurn();
+    if (!recorder.calls.includes("drain")) return sentBytes;
+  }
+}
+
+const cases: { path: TransportPath; role: TransportRole; security: TransportSecurity }[] = [];
+for (const path of ["direct", "public"] as const) {
+  for (const role of ["accepted", "dialled"] as const) {
+    for (const security of ["plain", "tls"] as const) cases.push({ path, role, security });
+  }
+}
+
+/** Node can reset a TCP socket; with TLS only the one below, where it is at hand. */
+function hasReset(path: TransportPath, role: TransportRole, security: TransportSecurity): boolean {
+  return security === "plain" || (path === "direct" && role === "accepted");
+}
+
+describe.each(cases)("on the $path path, $role, $security", ({ path, role, security }) => {
+  beforeEach(() => useTransportPath(path));
+
+  test("nothing is read before resume, everything after it, and FIN after everything", async () => {
+    const { transport, peer } = await openPair(role, security);
+    const recorder = new Recorder(transport);
+    await peer.send("early");
+    peer.end();
+    for (let i = 0; i < 20; i++) await nextTurn();
+    expect(recorder.calls).toEqual([]);
+    transport.resume();
+    expect(recorder.calls).toEqual([]);
+    expect(await recorder.inbox.toEnd()).toBe("early");
+    expect(recorder.calls).toEqual(["bytes", "end"]);
+    expect(transport.peerHasEnded).toBe(true);
+    expect(transport.bytesRead).toBe(5);
+  });
+
+  test("no bytes and no FIN come while paused, not even when paused from within onBytes", async () => {
+    const { transport, peer } = await openPair(role, security);
+    const recorder = new Recorder(transport);
+    recorder.onBytesDo = () => transport.pause();
+    transport.resume();
+    // With TLS these are records in one segment, which are decrypted in one go.
+    for (const text of ["one", "two", "three"]) peer.socket.write(text);
+    peer.end();
+    let received = "";
+    while (received.length < 11) {
+      received += await recorder.inbox.bytes(1);
+      const { calls } = recorder;
+      const seen = recorder.inbox.received.length;
+      for (let i = 0; i < 5; i++) await nextTurn();
+      expect(recorder.inbox.received.length).toBe(seen);
+      expect(calls).not.toContain("end");
+      if (seen === received.length) transport.resume();
+    }
+    expect(received).toBe("onetwothree");
+    transport.resume();
+    await recorder.inbox.toEnd();
+  });
+
+  test("the caller may reuse the memory of a write, whatever became of the bytes", async () => {
+    const { transport, peer } = await openPair(role, security);
+    peer.socket.pause();
+    const chunk = Buffer.alloc(10_007);
+    let expected = "";
+    let rounds = 0;
+    for (; transport.pendingBytes < 200_000; rounds++) {
+      chunk.fill(0x61 + (rounds % 26));
+      transport.write(chunk, 1, chunk.length);
+      expected += String.fromCharCode(0x61 + (rounds % 26));
+    }
+    transport.end();
+    peer.socket.resume();
+    const received = await peer.toEnd();
+    expect(received.length).toBe(rounds * 10_006);
+    for (let i = 0; i < rounds; i++) {
+      expect(new Set(received.slice(i * 10_006, (i + 1) * 10_006))).toEqual(new Set(expected[i]));
+    }
+  });
+
+  test("a write over the watermark says so, and onDrain comes when everything has gone out", async () => {
+    const { transport, peer } = await openPair(role, security);
+    const recorder = new Recorder(transport);
+    peer.socket.pause();
+    const sentBytes = await fill(transport, recorder);
+    expect(transport.pendingBytes).toBeGreaterThan(0);
+    expect(transport.bytesWritten).toBe(sentBytes);
+    const drained = new Promise<number>((resolve) => {
+      recorder.onDrainDo = () => resolve(transport.pendingBytes);
+    });
+    peer.socket.resume();
+    expect(await within(drained, "onDrain")).toBe(0);
+    expect((await peer.bytes(sentBytes)).length).toBe(sentBytes);
+  });
+
+  test("single bytes written to a full connection are kept in order", async () => {
+    const { transport, peer } = await openPair(role, security);
+    peer.socket.pause();
+    const filledBytes = await fill(transport, new Recorder(transport));
+    let expected = "";
+    for (let i = 0; i < 5_000; i++) {
+      expected += String.fromCharCode(i % 256);
+      transport.writeLatin1(String.fromCharCode(i % 256));
+    }
+    transport.end();
+    peer.socket.resume();
+    expect((await peer.toEnd()).slice(filledBytes)).toBe(expected);
+  });
+
+  test("what is written while corked arrives in one piece, whatever its size", async () => {
+    const { transport, peer } = await openPair(role, security);
+    for (const bodyBytes of [0, 10, 60_000]) {
+      const pieces: number[] = [];
+      const count = (piece: Buffer): unknown => pieces.push(piece.length);
+      peer.socket.on("data", count);
+      const body = Buffer.alloc(bodyBytes, "b");
+      transport.cork();
+      transport.writeLatin1("head");
+      transport.write(body, 0, body.length);
+      transport.writeLatin1("\xff");
+      for (let i = 0; i < 3; i++) await nextTurn();
+      expect(pieces).toEqual([]);
+      transport.uncork();
+      expect(await peer.bytes(bodyBytes + 5)).toBe(`head${"b".repeat(bodyBytes)}\xff`);
+      // A TLS record holds 16 KiB.
+      expect(pieces.length).toBe(security === "plain" ? 1 : Math.ceil((bodyBytes + 5) / 16_384));
+      peer.socket.off("data", count);
+    }
+  });
+
+  test("corked writes larger than any buffer, and of two transports at once, keep their order", async () => {
+    const [one, two] = [await openPair(role, security), await openPair(role, security)];
+    for (const { transport } of [one, two]) transport.cork();
+    const body = Buffer.alloc(100_000);
+    for (let i = 0; i < 4; i++) {
+      for (const { transport } of [one, two]) {
+        transport.writeLatin1(`${i}`);
+        body.fill(`${i}`);
+        transport.write(body, 0, body.length);
+      }
+    }
+    const expected = [0, 1, 2, 3].map((i) => `${i}`.repeat(100_001)).join("");
+    for (const { transport, peer } of [one, two]) {
+      transport.uncork();
+      expect((await peer.bytes(expected.length)) === expected).toBe(true);
+    }
+  });
+
+  test("end sends FIN after what is pending, and reading goes on until the peer ends, too", async () => {
+    const { transport, peer } = await openPair(role, security);
+    const recorder = new Recorder(transport);
+    transport.resume();
+    peer.socket.pause();
+    const chunk = Buffer.alloc(65_536, "x");
+    let sentBytes = chunk.length;
+    while (transport.write(chunk, 0, chunk.length)) sentBytes += chunk.length;
+    transport.end();
+    transport.end();
+    peer.socket.resume();
+    expect((await peer.toEnd()).length).toBe(sentBytes);
+    await peer.send("still here");
+    expect(await recorder.inbox.bytes(10)).toBe("still here");
+    expect(transport.isDestroyed).toBe(false);
+    peer.end();
+    expect(await recorder.untilClosed()).toBe(null);
+    expect(recorder.calls.slice(-2)).toEqual(["end", "close"]);
+  });
+
+  test("a reset by the peer is onClose with ECONNRESET, once, after the bytes before it", async () => {
+    const { transport, peer, peerTcp } = await openPair(role, security);
+    const recorder = new Recorder(transport);
+    await peer.send("before");
+    transport.resume();
+    await recorder.inbox.bytes(6);
+    peerTcp.resetAndDestroy();
+    expect(await recorder.untilClosed()).toMatchObject({ code: "ECONNRESET" });
+    expect(transport.isDestroyed).toBe(true);
+    expect(recorder.calls).toEqual(["bytes", "close"]);
+    // And everything is allowed, and does nothing.
+    expect(transport.writeLatin1("x")).toBe(false);
+    transport.cork();
+    transport.writeLatin1("x");
+    transport.uncork();
+    transport.resume();
+    transport.pause();
+    transport.end();
+    transport.reset();
+    transport.destroy(new Error("late"));
+    await nextTurn();
+    expect(recorder.calls).toEqual(["bytes", "close"]);
+  });
+
+  test("destroy tells the listener later, with the error it was given, and drops what is pending", async () => {
+    for (const error of [null, new Error("a reason")]) {
+      const { transport, peer } = await openPair(role, security);
+      const recorder = new Recorder(transport);
+      transport.resume();
+      peer.socket.pause();
+      const chunk = Buffer.alloc(65_536);
+      while (transport.write(chunk, 0, chunk.length));
+      transport.destroy(error ?? undefined);
+      expect(recorder.calls).toEqual([]);
+      expect(transport.isDestroyed).toBe(true);
+      expect(await recorder.untilClosed()).toBe(error);
+      peer.socket.resume();
+      await peer.toEnd();
+    }
+  });
+
+  test("destroy from within onBytes is the end of onBytes", async () => {
+    const { transport, peer } = await openPair(role, security);
+    const recorder = new Recorder(transport);
+    recorder.onBytesDo = () => transport.destroy();
+    transport.resume();
+    for (let i = 0; i < 5; i++) peer.socket.write("x".repeat(1_000));
+    expect(await recorder.untilClosed()).toBe(null);
+    expect(recorder.calls).toEqual(["bytes", "close"]);
+  });
+
+  test("reset is seen by the peer as a reset where the kind of connection has one", async () => {
+    const { transport, peer } = await openPair(role, security);
+    const recorder = new Recorder(transport);
+    transport.resume();
+    transport.reset();
+    expect(await recorder.untilClosed()).toBe(null);
+    await peer.toEnd();
+    expect(peer.inbox.ending).toBe(hasReset(path, role, security) ? "ECONNRESET" : "end");
+  });
+
+  test("addresses and TLS parameters are known, also after the close", async () => {
+    const { transport, peer } = await openPair(role, security);
+    const recorder = new Recorder(transport);
+    const ports = [peer.socket.localPort, peer.socket.remotePort];
+    transport.destroy();
+    await recorder.untilClosed();
+    expect([transport.remoteAddress, transport.localAddress]).toEqual(["127.0.0.1", "127.0.0.1"]);
+    expect([transport.remotePort, transport.localPort]).toEqual(ports);
+    const { tls } = transport;
+    expect(tls === null ? null : [tls.protocol, tls.cipher, tls.serverName, tls.verifyError]).toEqual(
+      security === "plain" ? null : ["TLSv1.3", "TLS_AES_256_GCM_SHA384", "localhost", null],
     );
   });
-  expect(answer).toBe("head:body");
+
+  test("onClosed is told of the close, whoever listens by then", async () => {
+    let closed = 0;
+    const { transport } = await openPair(role, security, { onClosed: () => closed++ });
+    const recorder = new Recorder(transport);
+    transport.destroy();
+    await recorder.untilClosed();
+    expect(closed).toBe(1);
+  });
+});
+
+describe.each<{ path: TransportPath }>([{ path: "direct" }, { path: "public" }])(
+  "on the $path path",
+  ({ path }) => {
+    beforeEach(() => useTransportPath(path));
+
+    test("what is written while connecting is sent, in order, after onConnect", async () => {
+      const server = net.createServer((socket) => socket.pipe(socket));
+      server.listen(0, "127.0.0.1");
+      await once(server, "listening");
+      obtain("a server", () => void server.close());
+      const address = server.address();
+      assert(address !== null && typeof address !== "string");
+      const recorder = new Recorder();
+      const order: string[] = [];
+      const transport = dialTransport(
+        { address: { host: "127.0.0.1", port: address.port }, onConnect: () => order.push("connected") },
+        recorder,
+      );
+      obtain("the transport", () => transport.destroy());
+      transport.resume();
+      transport.writeLatin1("one,");
+      transport.cork();
+      transport.writeLatin1("two,");
+      transport.uncork();
+      transport.writeLatin1("three");
+      transport.end();
+      expect(transport.pendingBytes).toBe(13);
+      expect(await recorder.inbox.toEnd()).toBe("one,two,three");
+      expect(order).toEqual(["connected"]);
+      expect(await recorder.untilClosed()).toBe(null);
+    });
+
+    test("a refused connection is onClose with its error; a destroyed dial is onClose without one", async () => {
+      const server = net.createServer();
+      server.listen(0, "127.0.0.1");
+      await once(server, "listening");
+      const address = server.address();
+      assert(address !== null && typeof address !== "string");
+      server.close();
+      const dial = {
+        address: { host: "127.0.0.1", port: address.port },
+        onConnect: () => assert.fail("connected"),
+      };
+      const refused = new Recorder();
+      dialTransport(dial, refused);
+      expect(await refused.untilClosed()).toMatchObject({ code: "ECONNREFUSED", syscall: "connect" });
+      const destroyed = new Recorder();
+      dialTransport(dial, destroyed).destroy();
+      expect(await destroyed.untilClosed()).toBe(null);
+    });
+
+    test("a Unix socket has the address that nginx prints, and carries bytes", async () => {
+      const folder = mkdtempSync(join(tmpdir(), "wsgate-"));
+      obtain("a folder", () => rmSync(folder, { recursive: true }));
+      const socketPath = join(folder, "socket");
+      const server = net.createServer((socket) => socket.pipe(socket));
+      server.listen(socketPath);
+      await once(server, "listening");
+      obtain("a server", () => void server.close());
+      const recorder = new Recorder();
+      const transport = dialTransport(
+        { address: { path: socketPath }, onConnect: () => transport.resume() },
+        recorder,
+      );
+      transport.writeLatin1("over a path");
+      expect(await recorder.inbox.bytes(11)).toBe("over a path");
+      expect([transport.remoteAddress, transport.remotePort]).toEqual(["unix:", 0]);
+      transport.end();
+      expect(await recorder.untilClosed()).toBe(null);
+    });
+  },
+);
+
+test("the last words of a peer that then resets are delivered, though writing to it has failed meanwhile", async () => {
+  useTransportPath("direct");
+  const { transport, peer, peerTcp } = await openPair("accepted", "plain");
+  const recorder = new Recorder(transport);
+  await peer.send("last words");
+  peerTcp.resetAndDestroy();
+  const chunk = Buffer.alloc(1_000);
+  while (transport.write(chunk, 0, chunk.length)) await nextTurn();
+  expect(recorder.calls).toEqual([]);
+  transport.resume();
+  expect(await recorder.untilClosed()).toMatchObject({ syscall: "write" });
+  expect(recorder.inbox.received).toBe("last words");
+  expect(recorder.calls).toEqual(["bytes", "close"]);
+});
+
+test("any Duplex can be a transport", async () => {
+  const stream = new PassThrough();
+  const recorder = new Recorder();
+  const transport = streamTransport(stream, recorder);
+  transport.resume();
+  transport.writeLatin1("through");
+  transport.end();
+  expect(await recorder.inbox.toEnd()).toBe("through");
+  expect(await recorder.untilClosed()).toBe(null);
+});
+
+test("the direct path is taken on this Node, unless the environment asks for the public one", () => {
+  useTransportPath("direct");
+  expect(handlesWork).toBe(true);
+  const module = fileURLToPath(new URL("../../dist/base/transport.js", import.meta.url));
+  const script = `
+    const { currentTransportPath } = await import(${JSON.stringify(module)});
+    console.log(currentTransportPath(), process.noDeprecation);
+  `;
+  const run = (environment: Record<string, string>): string =>
+    execFileSync(process.execPath, ["--input-type=module", "-e", script], {
+      env: { ...process.env, ...environment },
+    }).toString();
+  expect(run({})).toBe("direct undefined\n");
+  expect(run({ WSGATE_TRANSPORT: "public" })).toBe("public undefined\n");
+  expect(currentTransportPath()).toBe("direct");
 });

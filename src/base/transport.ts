@@ -1,9 +1,12 @@
 import * as net from "node:net";
 import * as tls from "node:tls";
 import type { Duplex } from "node:stream";
+import { assert } from "./assert.ts";
 import type { ByteString } from "./bytes.ts";
+import { DirectTransport } from "./transport-direct.ts";
+import { handlesWork } from "./transport-handle.ts";
 import { StreamTransport, type StreamTransportOptions } from "./transport-stream.ts";
-import { tlsInfoOf, type TlsInfo } from "./transport-tls.ts";
+import type { TlsInfo } from "./transport-tls.ts";
 
 export type { TlsInfo } from "./transport-tls.ts";
 
@@ -24,6 +27,11 @@ export interface TransportListener {
   /** A write returned false before, and everything pending has now gone out. */
   onDrain(): void;
   /**
+   * Nothing can be written any more, though the peer's last bytes may still stand in the kernel: read on if they matter,
+   * or destroy the transport. onClose follows when they have been read. Not every path can tell; onClose always comes.
+   */
+  onWriteError?(error: Error): void;
+  /**
    * The connection is gone; never called from within a method of the transport. `error` is what broke it or what
    * `destroy` was given, null after an orderly end, `destroy()` and `reset()`. ECONNRESET and its kind arrive here.
    */
@@ -41,12 +49,13 @@ export interface Transport {
 
   /**
    * Sends `chunk` from `start` to `end`; the caller may reuse the memory after the call. False asks to wait for
-   * onDrain: more than the high watermark is pending. It is advice, the bytes were taken either way.
+   * onDrain: more than the high watermark is pending. It is advice, the bytes were taken either way. Also false, without
+   * an onDrain, once nothing can be sent any more.
    */
   write(chunk: Buffer, start: number, end: number): boolean;
   /** Sends a byte string; otherwise as {@link write}. */
   writeLatin1(text: ByteString): boolean;
-  /** Holds back what is written until {@link uncork}, which sends it in as few system calls as possible. */
+  /** Holds back what is written until {@link uncork}, which sends it in as few system calls as possible. Writes return true. */
   cork(): void;
   /** Sends what was held back since {@link cork}. Returns what a write would have. */
   uncork(): boolean;
@@ -106,21 +115,40 @@ export interface DialOptions extends TransportOptions {
   readonly onSession?: (session: Buffer) => void;
   /** Connected, TLS handshake included. */
   readonly onConnect: (transport: Transport) => void;
-  /** The connection is gone, whoever listens to it by then. Called once. */
-  readonly onClosed?: () => void;
 }
 
-/** Takes over a socket that nobody else reads from, plain or with its TLS handshake done (`secure`). */
+/** direct: on the sockets' handles; public: on Node's documented interface. Both behave alike, the first is faster. */
+export type TransportPath = "direct" | "public";
+
+let transportPath: TransportPath =
+  handlesWork && process.env["WSGATE_TRANSPORT"] !== "public" ? "direct" : "public";
+
+/** Which path new transports take: direct, unless this Node cannot or WSGATE_TRANSPORT=public asks for the other. */
+export function currentTransportPath(): TransportPath {
+  return transportPath;
+}
+
+/** For tests, which hold both paths to the same. */
+export function useTransportPath(path: TransportPath): void {
+  assert(path === "public" || handlesWork, "this Node's handles do not work as expected");
+  transportPath = path;
+}
+
+/**
+ * Takes over a socket that nobody else reads from, plain or with its TLS handshake done (`secure`).
+ *
+ * On the direct path a plain socket is emptied: it emits `close` at once, its net.Server counts it no more, and
+ * destroying it does nothing. Use `onClosed` and the transport instead.
+ */
 export function acceptTransport(
   socket: net.Socket | tls.TLSSocket,
   listener: TransportListener,
   options: TransportOptions = {},
 ): Transport {
   setSocketOptions(socket, options);
-  return new StreamTransport(socket, listener, {
-    ...options,
-    tls: socket instanceof tls.TLSSocket ? tlsInfoOf(socket) : null,
-  });
+  const transport = transportOn(socket, listener, options);
+  transport.adopt(socket);
+  return transport;
 }
 
 /**
@@ -128,19 +156,12 @@ export function acceptTransport(
  * `listener.onClose(error)`. There is no timeout of its own: the caller arms a Deadline and destroys the transport.
  */
 export function dialTransport(options: DialOptions, listener: TransportListener): Transport {
-  const local = {
-    ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
-    ...(options.localPort === undefined ? {} : { localPort: options.localPort }),
-  };
-  const target = { ...options.address, ...local, allowHalfOpen: true };
-  const isTls = options.tls !== undefined;
-  const socket = isTls ? tls.connect({ ...options.tls, ...target }) : net.connect(target);
-  const transport = new StreamTransport(socket, listener, { ...options, tls: null });
+  const socket = dial(options);
+  const transport = transportOn(socket, listener, options);
   if (options.onSession !== undefined) socket.on("session", options.onSession);
-  if (options.onClosed !== undefined) socket.once("close", options.onClosed);
-  socket.once(isTls ? "secureConnect" : "connect", () => {
+  socket.once(options.tls === undefined ? "connect" : "secureConnect", () => {
     setSocketOptions(socket, options);
-    transport.setConnected(socket instanceof tls.TLSSocket ? tlsInfoOf(socket) : null);
+    transport.adopt(socket);
     options.onConnect(transport);
   });
   return transport;
@@ -153,6 +174,26 @@ export function streamTransport(
   options: StreamTransportOptions = {},
 ): Transport {
   return new StreamTransport(stream, listener, options);
+}
+
+function transportOn(
+  socket: net.Socket,
+  listener: TransportListener,
+  options: TransportOptions,
+): DirectTransport | StreamTransport {
+  return transportPath === "direct"
+    ? new DirectTransport(socket, listener, options)
+    : new StreamTransport(socket, listener, options);
+}
+
+function dial(options: DialOptions): net.Socket {
+  const target = {
+    ...options.address,
+    ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
+    ...(options.localPort === undefined ? {} : { localPort: options.localPort }),
+    allowHalfOpen: true,
+  };
+  return options.tls === undefined ? net.connect(target) : tls.connect({ ...options.tls, ...target });
 }
 
 function setSocketOptions(socket: net.Socket, options: TransportOptions): void {

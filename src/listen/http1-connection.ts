@@ -93,6 +93,11 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
     if (this.#phase === "idle") this.#close();
   }
 
+  /** Closes the connection at once, whatever is under way. */
+  closeNow(): void {
+    this.#transport.destroy();
+  }
+
   /** The socket is gone. Of the end of a tunnel only the listener learns: its transport has another owner. */
   release(): void {
     if (this.#phase === "tunnel") this.#enter("closed");

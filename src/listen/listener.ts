@@ -84,7 +84,10 @@ export class Listener {
   /** Closes everything at once, whatever is under way. */
   closeNow(): void {
     this.#server.close();
-    for (const socket of this.#connections.keys()) socket.destroy();
+    for (const [socket, connection] of this.#connections) {
+      if (connection === null) socket.destroy();
+      else connection.closeNow();
+    }
   }
 
   #listen(address: ListenAddress): Promise<BindError | null> {
@@ -129,28 +132,38 @@ export class Listener {
     counts.handled++;
     counts.active++;
     this.#connections.set(socket, null);
-    // The socket's own event, because a tunnel takes the transport's listener away from the connection.
-    socket.once("close", () => this.#socketOnClose(socket));
+    const onClosed = (): void => this.#connectionOnClosed(socket);
+    socket.once("close", onClosed);
     const client = new ClientConnection(this, socket);
-    if (!this.plan.ssl && !this.plan.proxy_protocol) this.#startHttp(client, socket, socket, NO_BYTES);
+    if (!this.plan.ssl && !this.plan.proxy_protocol)
+      this.#startHttp(client, socket, socket, NO_BYTES, onClosed);
     else {
       const opening = new Opening(client, socket, this.#tls, (top, early) =>
-        this.#startHttp(client, socket, top, early),
+        this.#startHttp(client, socket, top, early, onClosed),
       );
       opening.start();
     }
   }
 
   /** `top` is what HTTP is spoken on: the accepted socket, or TLS on it. HTTP/2 will branch off here, by ALPN. */
-  #startHttp(client: ClientConnection, socket: Socket, top: Socket | TLSSocket, early: Buffer): void {
+  #startHttp(
+    client: ClientConnection,
+    socket: Socket,
+    top: Socket | TLSSocket,
+    early: Buffer,
+    onClosed: () => void,
+  ): void {
     const { handler, counts } = this.#options;
-    client.open(acceptTransport(top, UNCLAIMED, transportOptions(this.plan)));
+    // From here on the transport tells, and not its listener, which changes when a tunnel takes over. The socket below
+    // may be closed already: see acceptTransport.
+    socket.off("close", onClosed);
+    client.open(acceptTransport(top, UNCLAIMED, { ...transportOptions(this.plan), onClosed }));
     const connection = new Http1Connection(client, handler, counts);
     this.#connections.set(socket, connection);
     connection.start(early);
   }
 
-  #socketOnClose(socket: Socket): void {
+  #connectionOnClosed(socket: Socket): void {
     this.#options.counts.active--;
     this.#connections.get(socket)?.release();
     this.#connections.delete(socket);

@@ -152,6 +152,11 @@ export class Tunnel {
     if (direction.opposite.isSourceClosed) this.#conclude();
   }
 
+  sourceOnWriteError(direction: Direction, error: Error): void {
+    this.#because(causeOfClose(direction.from, error));
+    direction.opposite.drop();
+  }
+
   sinkOnTimeout(direction: Direction): void {
     this.#end("send-timeout");
     direction.sink.destroy();
@@ -272,6 +277,10 @@ class Direction implements TransportListener {
   onDrain(): void {
     this.#tunnelDeadline.touch();
     this.opposite.#unblock();
+  }
+
+  onWriteError(error: Error): void {
+    this.#tunnel.sourceOnWriteError(this, error);
   }
 
   onClose(error: Error | null): void {

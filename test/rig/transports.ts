@@ -58,7 +58,7 @@ async function accept(
   options: TransportOptions,
 ): Promise<TransportPair> {
   const peerTcp = net.connect({ port, host: "127.0.0.1", allowHalfOpen: true });
-  const socket = await accepted;
+  const [socket] = await Promise.all([accepted, once(peerTcp, "connect")]);
   socket.on("error", () => {});
   if (security === "plain") {
     const transport = acceptTransport(socket, IGNORE_ALL, options);

@@ -1,0 +1,421 @@
+import { writeSync } from "node:fs";
+import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
+import { getSystemErrorName } from "node:util";
+import { assert } from "./assert.ts";
+
+/*
+ * The one file that touches parts of Node which are not documented: the handle below a socket.
+ *
+ * A net.Socket allocates a buffer for each read and keeps the books of two streams. Its handle alone reads into a buffer
+ * that all connections share, and calls one function with the number of bytes; what is written goes to the descriptor
+ * with fs.writeSync, which, unlike a handle's own write, says how much the kernel took, so that nothing must be copied
+ * that was sent. An idle plain connection is then a handle and a transport, its net.Socket is gone.
+ *
+ *   used                                                      on
+ *   socket._handle, handle[owner_symbol]                      taking over
+ *   onread, useUserBuffer, readStart, readStop                reading
+ *   fd; writeBuffer, writev, WriteWrap, writeQueueSize        writing; what the kernel does not take at once, and TLS
+ *   shutdown, ShutdownWrap, close, reset, getpeername, …      ending
+ *   streamBaseState                                           the results of all of these
+ *
+ * handlesWork() proves on a stream without a socket that this Node does all that as expected. Where it does not, the
+ * transports are built on the public interface.
+ */
+
+/** Where every handle reads to: what is in it is valid until the next read of any connection. */
+export const readBuffer: Buffer = Buffer.allocUnsafeSlow(65_536);
+
+/** Whom a handle tells what happens. Nothing is called after handleOnClosed. */
+export interface HandleOwner {
+  /** The first `lengthBytes` bytes of {@link readBuffer} have come. */
+  handleOnRead(lengthBytes: number): void;
+  handleOnEnd(): void;
+  /** Nothing can be read any more. */
+  handleOnReadError(error: Error): void;
+  /** Nothing can be written any more; there may still be something to read. */
+  handleOnWriteError(error: Error): void;
+  /** Everything in flight has gone out. */
+  handleOnWritten(): void;
+  handleOnShutdown(): void;
+  handleOnClosed(): void;
+}
+
+/** The handle of a connected socket, taken away from it; of a TLS socket, shared with it. */
+export class SocketHandle {
+  /** Bytes that were handed over and have not gone out yet. Until then nothing else may be sent. */
+  inFlightBytes = 0;
+
+  readonly #native: NativeHandle;
+  readonly #owner: HandleOwner;
+  /** -1 with TLS: what is written to the descriptor must be encrypted first. */
+  readonly #descriptor: number;
+  readonly #tlsSocket: TLSSocket | null;
+
+  /** Use {@link takeHandle}. */
+  constructor(native: NativeHandle, tlsSocket: TLSSocket | null, owner: HandleOwner) {
+    this.#native = native;
+    this.#owner = owner;
+    this.#tlsSocket = tlsSocket;
+    this.#descriptor = tlsSocket === null ? native.fd : -1;
+    native.onread = () => {
+      this.#nativeOnRead();
+    };
+    native.useUserBuffer(readBuffer);
+    if (tlsSocket !== null) this.#listenTo(tlsSocket);
+  }
+
+  readStart(): void {
+    const status = this.#native.readStart();
+    if (status !== 0) this.#owner.handleOnReadError(systemError(status, "read"));
+  }
+
+  readStop(): void {
+    this.#native.readStop();
+  }
+
+  /**
+   * Sends what can be sent without waiting, and returns the number of bytes taken. Nothing may be in flight. The memory
+   * is the caller's again after the call.
+   */
+  send(chunk: Buffer, start: number, end: number): number {
+    if (this.#descriptor === -1) {
+      // TLS encrypts the bytes, or copies them, before the call returns.
+      this.#request([chunk.subarray(start, end)], end - start);
+      return end - start;
+    }
+    try {
+      return writeSync(this.#descriptor, chunk, start, end - start, null);
+    } catch (error) {
+      if (codeOf(error) === "EAGAIN") return 0;
+      this.#owner.handleOnWriteError(error instanceof Error ? error : new Error(String(error)));
+      return end - start;
+    }
+  }
+
+  /** Sends `chunks`, which must not change until handleOnWritten. True: they are gone, and it will not be called. */
+  sendAll(chunks: Buffer[], lengthBytes: number): boolean {
+    return this.#request(chunks, lengthBytes);
+  }
+
+  /** Of the bytes in flight, those that the kernel has not taken. */
+  get unsentBytes(): number {
+    // With TLS the queue holds records, which are longer than what is in them.
+    const queue = this.#tlsSocket === null ? this.#native : (this.#native["_parent"] ?? this.#native);
+    return Math.min(this.inFlightBytes, queue.writeQueueSize ?? 0);
+  }
+
+  /** Sends FIN, with TLS after a close_notify. Nothing may be in flight. */
+  shutdown(): void {
+    assert(internals !== null, "there is no handle without the internals");
+    const request = new internals.ShutdownWrap();
+    request.oncomplete = () => this.#owner.handleOnShutdown();
+    // ENOTCONN and its kind: there is nobody to send FIN to, and reading will say why.
+    if (this.#native.shutdown(request) !== 0) queueMicrotask(() => this.#owner.handleOnShutdown());
+  }
+
+  close(): void {
+    if (this.#tlsSocket === null) this.#native.close(() => this.#owner.handleOnClosed());
+    else this.#tlsSocket.destroy();
+  }
+
+  /** Closes with RST, where the kind of socket has it. */
+  reset(): void {
+    const native = this.#native;
+    const below = native["_parentWrap"];
+    // A TLS socket that was put on top of another closes after that.
+    if (below) below.resetAndDestroy();
+    else if (native.reset === undefined) this.close();
+    else native.reset(() => this.#owner.handleOnClosed());
+  }
+
+  #listenTo(socket: TLSSocket): void {
+    const owner = this.#owner;
+    socket.on("error", (error) => owner.handleOnReadError(error));
+    // A TLS socket that belongs to no tls.Server reports under this name what breaks it after its handshake.
+    socket.on("_tlsError", (error: Error) => owner.handleOnReadError(error));
+    // Where the socket below is closed already, `close` is emitted from within destroy().
+    socket.once("close", () => process.nextTick(() => owner.handleOnClosed()));
+    // The handle tells of the end once, and it may have told the socket.
+    if (socket.readableEnded) queueMicrotask(() => owner.handleOnEnd());
+    else socket.once("end", () => owner.handleOnEnd());
+  }
+
+  #nativeOnRead(): void {
+    assert(internals !== null, "there is no handle without the internals");
+    const result = internals.streamBaseState[internals.kReadBytesOrError] ?? 0;
+    if (result > 0) this.#owner.handleOnRead(result);
+    else if (result === UV_EOF) this.#owner.handleOnEnd();
+    else if (result < 0) this.#owner.handleOnReadError(systemError(result, "read"));
+  }
+
+  #request(chunks: Buffer[], lengthBytes: number): boolean {
+    assert(internals !== null, "there is no handle without the internals");
+    assert(this.inFlightBytes === 0, "one write at a time: TLS ends the process otherwise");
+    const request = new internals.WriteWrap();
+    request.oncomplete = writeRequestOnComplete;
+    request.handle = this;
+    // Kept from the garbage collector until they have gone out.
+    request.chunks = chunks;
+    const [only] = chunks;
+    const status =
+      chunks.length === 1 && only !== undefined
+        ? this.#native.writeBuffer(request, only)
+        : this.#native.writev(request, chunks, true);
+    if (status !== 0) {
+      this.#owner.handleOnWriteError(systemError(status, "write"));
+      return true;
+    }
+    if (internals.streamBaseState[internals.kLastWriteWasAsync] === 0) return true;
+    this.inFlightBytes = lengthBytes;
+    return false;
+  }
+
+  /** For the write requests. */
+  requestOnComplete(status: number): void {
+    this.inFlightBytes = 0;
+    if (status === 0) this.#owner.handleOnWritten();
+    else this.#owner.handleOnWriteError(systemError(status, "write"));
+  }
+}
+
+function writeRequestOnComplete(this: WriteRequest, status: number): void {
+  this.handle?.requestOnComplete(status);
+}
+
+export interface TakenHandle {
+  readonly handle: SocketHandle;
+  /** What the socket had read already. */
+  readonly early: Buffer | null;
+}
+
+/**
+ * Takes the handle of a connected socket (after the handshake, with TLS). A plain socket is destroyed without it: for a
+ * net.Server, that connection is closed.
+ */
+export function takeHandle(socket: Socket, owner: HandleOwner): TakenHandle {
+  const native = nativeHandleOf(socket);
+  assert(native !== null, "a socket with a handle");
+  native.readStop();
+  const early = socket.readableLength > 0 ? readAll(socket) : null;
+  if (socket instanceof TLSSocket) {
+    const handle = new SocketHandle(native, socket, owner);
+    handle.readStop();
+    return { handle, early };
+  }
+  Reflect.set(socket, "_handle", null);
+  forgetSocket(native);
+  socket.destroy();
+  return { handle: new SocketHandle(native, null, owner), early };
+}
+
+/** Bytes that came before the socket was taken over. */
+function readAll(socket: Socket): Buffer {
+  const chunks: Buffer[] = [];
+  for (let chunk: unknown = socket.read(); chunk !== null; chunk = socket.read()) {
+    if (Buffer.isBuffer(chunk)) chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+/** A handle keeps its socket alive, several kB with everything that hangs on it. */
+function forgetSocket(native: NativeHandle): void {
+  for (const key of Object.getOwnPropertySymbols(native)) {
+    if (key.description === "owner_symbol") Reflect.set(native, key, null);
+  }
+}
+
+// What is used of Node's internals, and how it is known to be there
+
+interface WriteRequest {
+  oncomplete: (this: WriteRequest, status: number) => void;
+  handle?: SocketHandle;
+  chunks?: Buffer[];
+}
+
+interface ShutdownRequest {
+  oncomplete: (status: number) => void;
+}
+
+interface NativeHandle {
+  /** What it returns must be undefined, or else the next buffer: Node ends the process otherwise. */
+  onread: () => undefined;
+  useUserBuffer(buffer: Buffer): void;
+  readStart(): number;
+  readStop(): number;
+  writeBuffer(request: WriteRequest, chunk: Buffer): number;
+  writev(request: WriteRequest, chunks: Buffer[], allBuffers: true): number;
+  shutdown(request: ShutdownRequest): number;
+  close(onClosed: () => void): void;
+  readonly fd: number;
+  readonly writeQueueSize?: number;
+  /** TCP only. */
+  reset?(onClosed: () => void): number;
+  /** TLS: the handle below, and the socket that it belongs to where there is one. */
+  readonly _parent?: NativeHandle;
+  readonly _parentWrap?: Socket | null;
+}
+
+interface Internals {
+  readonly WriteWrap: new () => WriteRequest;
+  readonly ShutdownWrap: new () => ShutdownRequest;
+  readonly streamBaseState: Int32Array;
+  readonly kReadBytesOrError: number;
+  readonly kLastWriteWasAsync: number;
+}
+
+/** A stream whose other end is in JavaScript: the proof's stand-in for a socket. */
+interface JsStream extends NativeHandle {
+  onreadstart: () => number;
+  onreadstop: () => number;
+  onwrite: (request: WriteRequest, chunks: Uint8Array[]) => number;
+  onshutdown: (request: ShutdownRequest) => number;
+  readBuffer(chunk: Buffer): void;
+  emitEOF(): void;
+  finishWrite(request: WriteRequest, status: number): void;
+  finishShutdown(request: ShutdownRequest, status: number): void;
+}
+
+const UV_EOF = -4095;
+const UV_EPIPE = -32;
+
+const internals: Internals | null = loadInternals();
+
+/** Whether this Node's handles do what is asked of them here. */
+export const handlesWork: boolean = internals !== null && proveHandles(internals);
+
+function loadInternals(): Internals | null {
+  const binding = loadBinding("stream_wrap");
+  return isInternals(binding) ? binding : null;
+}
+
+/** Null where Node refuses, as it does under its permission model. */
+function loadBinding(name: string): unknown {
+  const load: unknown = Reflect.get(process, "binding");
+  if (typeof load !== "function") return null;
+  const { noDeprecation } = process;
+  // What is deprecated is known; a line about it on every start would help nobody.
+  process.noDeprecation = true;
+  try {
+    return Reflect.apply(load, process, [name]);
+  } catch {
+    return null;
+  } finally {
+    if (noDeprecation === undefined) Reflect.deleteProperty(process, "noDeprecation");
+    else process.noDeprecation = noDeprecation;
+  }
+}
+
+/** Reads, writes and ends a stream that has no socket, and looks whether all results come as they are used above. */
+function proveHandles(internals: Internals): boolean {
+  // Elsewhere a socket's descriptor is none that fs.writeSync could write to.
+  if (process.platform === "win32") return false;
+  try {
+    return provesReading(internals) && provesWriting(internals) && provesEnding(internals);
+  } catch {
+    return false;
+  }
+}
+
+function provesReading({ streamBaseState, kReadBytesOrError }: Internals): boolean {
+  const stream = newJsStream();
+  const buffer = Buffer.alloc(16);
+  const results: number[] = [];
+  stream.onread = () => {
+    results.push(streamBaseState[kReadBytesOrError] ?? 0);
+  };
+  stream.useUserBuffer(buffer);
+  stream.readStart();
+  stream.readBuffer(Buffer.from("proof"));
+  stream.emitEOF();
+  return results.join() === `5,${UV_EOF}` && buffer.toString("latin1", 0, 5) === "proof";
+}
+
+function provesWriting({ WriteWrap, streamBaseState, kLastWriteWasAsync }: Internals): boolean {
+  const stream = newJsStream();
+  const written: string[] = [];
+  let started: WriteRequest | null = null;
+  stream.onwrite = (request, chunks) => {
+    started = request;
+    for (const chunk of chunks) written.push(Buffer.from(chunk).toString("latin1"));
+    return 0;
+  };
+  const statuses: number[] = [];
+  for (const chunks of [["one"], ["two", "three"]]) {
+    const request = new WriteWrap();
+    request.oncomplete = (status) => statuses.push(status);
+    const [only = Buffer.alloc(0), ...more] = chunks.map((text) => Buffer.from(text));
+    const status =
+      more.length === 0 ? stream.writeBuffer(request, only) : stream.writev(request, [only, ...more], true);
+    if (status !== 0 || streamBaseState[kLastWriteWasAsync] !== 1 || started !== request) return false;
+    stream.finishWrite(request, more.length === 0 ? 0 : UV_EPIPE);
+  }
+  return written.join() === "one,two,three" && statuses.join() === `0,${UV_EPIPE}`;
+}
+
+function provesEnding({ ShutdownWrap }: Internals): boolean {
+  const stream = newJsStream();
+  stream.onshutdown = () => 0;
+  const statuses: number[] = [];
+  const request = new ShutdownWrap();
+  request.oncomplete = (status) => statuses.push(status);
+  if (stream.shutdown(request) !== 0) return false;
+  stream.finishShutdown(request, 0);
+  return statuses.join() === "0";
+}
+
+function newJsStream(): JsStream {
+  const binding = loadBinding("js_stream");
+  const JSStream: unknown = isRecord(binding) ? binding["JSStream"] : undefined;
+  assert(typeof JSStream === "function", "js_stream has a JSStream");
+  const stream: unknown = Reflect.construct(JSStream, []);
+  assert(isJsStream(stream), "a JSStream is a stream");
+  stream.onreadstart = () => 0;
+  stream.onreadstop = () => 0;
+  return stream;
+}
+
+function nativeHandleOf(socket: Socket): NativeHandle | null {
+  const native: unknown = Reflect.get(socket, "_handle");
+  return isNativeHandle(native) && native.fd >= 0 ? native : null;
+}
+
+function isInternals(value: unknown): value is Internals {
+  return (
+    hasMethods(value, ["WriteWrap", "ShutdownWrap"]) &&
+    value["streamBaseState"] instanceof Int32Array &&
+    typeof value["kReadBytesOrError"] === "number" &&
+    typeof value["kLastWriteWasAsync"] === "number"
+  );
+}
+
+function isNativeHandle(value: unknown): value is NativeHandle {
+  return (
+    hasMethods(value, ["useUserBuffer", "readStart", "readStop", "writeBuffer", "writev", "shutdown"]) &&
+    typeof value["fd"] === "number"
+  );
+}
+
+function isJsStream(value: unknown): value is JsStream {
+  return (
+    isNativeHandle(value) && hasMethods(value, ["readBuffer", "emitEOF", "finishWrite", "finishShutdown"])
+  );
+}
+
+function hasMethods(value: unknown, names: readonly string[]): value is Record<string, unknown> {
+  return isRecord(value) && names.every((name) => typeof value[name] === "function");
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+/** The error that Node makes of a negative result of libuv. */
+function systemError(status: number, syscall: string): Error {
+  const code = getSystemErrorName(status);
+  return Object.assign(new Error(`${syscall} ${code}`), { errno: status, code, syscall });
+}
+
+function codeOf(error: unknown): unknown {
+  return isRecord(error) ? error["code"] : undefined;
+}
