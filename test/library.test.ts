@@ -99,7 +99,7 @@ test("close lets a request in flight come to its end and then resolves", async (
   await ended;
   expect(received).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
   await gate.close();
-  await expect(fetch(`http://127.0.0.1:${address?.port ?? 0}/`)).rejects.toThrow();
+  await expect(fetch(`http://127.0.0.1:${address?.port ?? 0}/`)).rejects.toThrow("fetch failed");
 });
 
 test("neither config nor file, or both, is a mistake of the caller", () => {

@@ -300,7 +300,7 @@ async function answerOf(proxy: Proxy, request: string): Promise<Comparable> {
 
 describe("beside the real nginx", () => {
   for (const { subject, http, files, requests } of CASES) {
-    test(subject, async (context) => {
+    test(`${subject}`, async (context) => {
       requires(context, "nginx");
       const [gate, nginx] = await Promise.all([
         startGate({ http, ...(files === undefined ? {} : { files }) }),
@@ -313,5 +313,22 @@ describe("beside the real nginx", () => {
       }
       expect(differences).toEqual([]);
     });
+  }
+});
+
+test("addresses that share a port with a wildcard are told apart by the local address, as nginx does", async (context) => {
+  requires(context, "nginx");
+  const http = `
+    server { listen {{port:front}}; server_name x; return 200 "wildcard\\n"; }
+    server { listen 127.0.0.2:{{port:front}}; return 200 "specific\\n"; }`;
+  for (const proxy of [await startGate({ http }), await startNginx({ http })]) {
+    const bodies: string[] = [];
+    for (const host of ["127.0.0.1", "127.0.0.2", "127.0.0.3"]) {
+      const peer = await connectRaw({ host, port: proxy.port() });
+      await peer.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+      bodies.push((await readResponse(peer)).body);
+      await peer.close();
+    }
+    expect(bodies).toEqual(["wildcard\n", "specific\n", "wildcard\n"]);
   }
 });

@@ -36,7 +36,35 @@ export function buildListeners(servers: readonly BuiltServer[], check: Check): r
       else group.push({ server, listen });
     }
   }
-  return [...byAddress].map(([key, group]) => buildListener(key, group, check));
+  return mergeIntoWildcards([...byAddress].map(([key, group]) => buildListener(key, group, check)));
+}
+
+const WILDCARDS: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
+
+/** Takes addresses that a wildcard covers out of the list, and hands them to it. */
+function mergeIntoWildcards(plans: readonly ListenerPlan[]): readonly ListenerPlan[] {
+  const covered = new Map<ListenerPlan, ListenerPlan[]>();
+  for (const plan of plans) {
+    const wildcard = plans.find((other) => other !== plan && covers(other, plan));
+    if (wildcard !== undefined) covered.set(wildcard, [...(covered.get(wildcard) ?? []), plan]);
+  }
+  const gone = new Set([...covered.values()].flat());
+  return plans
+    .filter((plan) => !gone.has(plan))
+    .map((plan) => ({ ...plan, specific: byLocalAddress(covered.get(plan) ?? []) }));
+}
+
+function covers(wildcard: ListenerPlan, plan: ListenerPlan): boolean {
+  const [outer, inner] = [wildcard.address, plan.address];
+  if (outer.kind !== "inet" || inner.kind !== "inet" || outer.port !== inner.port || outer.port === 0)
+    return false;
+  if (!WILDCARDS.has(outer.host) || WILDCARDS.has(inner.host)) return false;
+  const sameFamily = outer.host.includes(":") === inner.host.includes(":");
+  return sameFamily || (outer.host === "::" && !wildcard.ipv6only);
+}
+
+function byLocalAddress(plans: readonly ListenerPlan[]): ReadonlyMap<string, ListenerPlan> {
+  return new Map(plans.flatMap((plan) => (plan.address.kind === "inet" ? [[plan.address.host, plan]] : [])));
 }
 
 function buildListener(
@@ -69,6 +97,7 @@ function buildListener(
     span: first.listen.span,
     defaultServer,
     names: buildNames(key, group, check),
+    specific: new Map(),
   };
 }
 

@@ -71,6 +71,11 @@ export interface ListenerPlan {
   readonly span: Span | null;
   readonly defaultServer: ServerPlan;
   readonly names: ServerNames;
+  /**
+   * For a wildcard address: the plans of addresses that share its port, by the local address of a connection. The system
+   * cannot bind both, so the wildcard takes their connections and they are told apart here, as nginx does it.
+   */
+  readonly specific: ReadonlyMap<string, ListenerPlan>;
 }
 
 /** Server names of one listener, arranged for the search in nginx's order: exact, `*.suffix`, `prefix.*`, regexes. */

@@ -37,9 +37,10 @@ export class ClientConnection implements Connection {
 
   constructor(source: PlanSource, socket: Socket) {
     this.#source = source;
-    this.remoteAddress = socket.remoteAddress ?? "unix:";
+    this.remoteAddress = (socket.remoteAddress ?? "unix:").replace(/^::ffff:(?=\d+\.)/, "");
     this.remotePort = socket.remotePort ?? 0;
-    this.localAddress = socket.localAddress ?? "unix:";
+    // An IPv6 socket that takes IPv4 as well writes those addresses in a form of its own.
+    this.localAddress = (socket.localAddress ?? "unix:").replace(/^::ffff:(?=\d+\.)/, "");
     this.localPort = socket.localPort ?? 0;
   }
 
@@ -59,20 +60,21 @@ export class ClientConnection implements Connection {
 
   /** The plan that a request beginning now goes by. */
   get listener(): ListenerPlan {
-    return this.#source.plan;
+    const { plan } = this.#source;
+    return plan.specific.get(this.localAddress) ?? plan;
   }
 
   /** The server in force before a request has named one: the default, or the one that SNI asks for. */
   get initialServer(): ServerPlan {
-    const { plan } = this.#source;
-    return this.tls === null ? plan.defaultServer : selectServer(plan, this.tls.serverName);
+    const { listener } = this;
+    return this.tls === null ? listener.defaultServer : selectServer(listener, this.tls.serverName);
   }
 
   /** Writes an error log line that belongs to no request. `doing` completes "while …". */
   log(level: LogLevel, message: string, doing: string): void {
     this.logBare(
       level,
-      `${message} while ${doing}, client: ${this.remoteAddress}, server: ${this.#source.plan.key}`,
+      `${message} while ${doing}, client: ${this.remoteAddress}, server: ${this.listener.key}`,
     );
   }
 

@@ -135,8 +135,8 @@ export class Listener {
     const onClosed = (): void => this.#connectionOnClosed(socket);
     socket.once("close", onClosed);
     const client = new ClientConnection(this, socket);
-    if (!this.plan.ssl && !this.plan.proxy_protocol)
-      this.#startHttp(client, socket, socket, NO_BYTES, onClosed);
+    const { ssl, proxy_protocol } = client.listener;
+    if (!ssl && !proxy_protocol) this.#startHttp(client, socket, socket, NO_BYTES, onClosed);
     else {
       const opening = new Opening(client, socket, this.#tls, (top, early) =>
         this.#startHttp(client, socket, top, early, onClosed),
@@ -157,7 +157,7 @@ export class Listener {
     // From here on the transport tells, and not its listener, which changes when a tunnel takes over. The socket below
     // may be closed already: see acceptTransport.
     socket.off("close", onClosed);
-    client.open(acceptTransport(top, UNCLAIMED, { ...transportOptions(this.plan), onClosed }));
+    client.open(acceptTransport(top, UNCLAIMED, { ...transportOptions(client.listener), onClosed }));
     const connection = new Http1Connection(client, handler, counts);
     this.#connections.set(socket, connection);
     connection.start(early);

@@ -127,6 +127,7 @@ export function makeListenerPlan(settings: PlanSettings = {}): ListenerPlan {
     span: null,
     defaultServer: makeServerPlan(settings),
     names: { exact: new Map(), leadingWildcard: new Map(), trailingWildcard: new Map(), regexes: [] },
+    specific: new Map(),
     ...settings.listener,
   };
 }
