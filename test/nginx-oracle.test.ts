@@ -300,7 +300,7 @@ async function answerOf(proxy: Proxy, request: string): Promise<Comparable> {
 
 describe("beside the real nginx", () => {
   for (const { subject, http, files, requests } of CASES) {
-    test(String(subject), async (context) => {
+    test(subject, async (context) => {
       requires(context, "nginx");
       const [gate, nginx] = await Promise.all([
         startGate({ http, ...(files === undefined ? {} : { files }) }),
