@@ -386,9 +386,9 @@ describe("s4-map-keepalive.conf", () => {
 /** An idle tunnel's life, in seconds by the gate's clock, until the gate ends it. */
 async function lifeOfIdleTunnel(gate: Proxy, clockFactor: number, target: string): Promise<number> {
   const client = await connectRaw({ port: gate.port("plain") });
+  const startMs = performance.now();
   await client.send(handshakeBytes(target));
   expect((await readResponse(client)).status).toBe(101);
-  const startMs = performance.now();
   await client.toEnd();
   return ((performance.now() - startMs) / 1000) * clockFactor;
 }
@@ -428,9 +428,9 @@ test("idle tunnels live as long as proxy_read_timeout says, with a unit and with
   });
   for (const [i, life] of (await Promise.all(lives)).entries()) {
     const seconds = cases[i]?.seconds ?? 0;
-    // A busy machine adds some hundredths of a second, which are some seconds here.
-    expect(life).toBeGreaterThan(seconds * 0.97);
-    expect(life).toBeLessThan(seconds + 60);
+    expect(life).toBeGreaterThan(seconds * 0.99);
+    // A busy machine adds tenths of a second, each of which is twenty seconds here.
+    expect(life).toBeLessThan(seconds * 1.5);
   }
 });
 

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { createServer } from "node:net";
+import { basename } from "node:path";
 
 /** Whether the port can be listened on, on all addresses of IPv4: undefined if so, else the system's error code. */
 export function portObstacle(port: number): Promise<string | undefined> {
@@ -10,20 +11,29 @@ export function portObstacle(port: number): Promise<string | undefined> {
   });
 }
 
+const COMMAND_CHARACTERS_MAX = 60;
+
 /**
- * Which process listens on the port, as `NAME (pid N)`; undefined where that cannot be known cheaply: Linux tells in
+ * Which process listens on the port, as `COMMAND LINE (pid N)`; undefined where that cannot be known cheaply: Linux tells in
  * /proc, and of other users' processes only to root.
  */
 export function portOwner(port: number): string | undefined {
   try {
     const inodes = listeningInodes(port);
     for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-      if (holdsSocket(pid, inodes)) return `${readFileSync(`/proc/${pid}/comm`, "utf8").trim()} (pid ${pid})`;
+      if (holdsSocket(pid, inodes)) return `${commandLine(pid)} (pid ${pid})`;
     }
   } catch {
     // No /proc, or the process ended while being looked at: then nobody can be named.
   }
   return undefined;
+}
+
+/** Cut to a length that fits into a message, and without the folder of the program. */
+function commandLine(pid: string): string {
+  const [program = "", ...args] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  const line = [basename(program), ...args].join(" ").trim();
+  return line.length > COMMAND_CHARACTERS_MAX ? `${line.slice(0, COMMAND_CHARACTERS_MAX)}…` : line;
 }
 
 const STATE_LISTEN = "0A";

@@ -66,6 +66,7 @@ async function run(ports: Ports, stop: AbortController): Promise<void> {
 }
 
 async function runGate(chat: ChatBackend, ports: Ports, stop: AbortController): Promise<void> {
+  if (stop.signal.aborted) return;
   const configPath = prepareConfig(ports, chat.port);
   try {
     await untilStopped(configPath, stop);
