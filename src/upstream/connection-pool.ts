@@ -91,7 +91,10 @@ export class ConnectionPool<User = unknown> {
     return this.#idle.length;
   }
 
-  /** An idle connection to the peer, paused; the taker sets the transport's listener and resumes. Null without one. */
+  /**
+   * An idle connection to the peer; null without one. It is being read, and a pause here would cost two system calls a
+   * request: the taker sets the transport's listener before anything can arrive, in the same turn.
+   */
   take(peer: Peer, profile: ConnectionProfile): PooledConnection<User> | null {
     const idle = this.#idle;
     for (let i = idle.length - 1; i >= 0; i--) {
@@ -99,7 +102,6 @@ export class ConnectionPool<User = unknown> {
       if (connection === undefined || connection.peer !== peer || connection.profile !== profile) continue;
       idle.splice(i, 1);
       connection.pool = null;
-      connection.transport.pause();
       return connection;
     }
     return null;
