@@ -1,7 +1,8 @@
 import { assert, unreachable } from "../base/assert.ts";
 import type { ByteString } from "../base/bytes.ts";
 import type { Framing } from "./framing.ts";
-import { type HeaderNameRules, type HeadLimits, HeadScanner } from "./head-scanner.ts";
+import type { HeadLimits } from "./head-limits.ts";
+import { type HeaderNameRules, HeadScanner } from "./head-scanner.ts";
 import type { HeaderList } from "./header-list.ts";
 import { HEX_VALUES } from "./tokens.ts";
 

@@ -1,20 +1,13 @@
 import type { ByteString } from "../base/bytes.ts";
 import { declaredFraming, type Framing, NO_BODY, responseFraming } from "./framing.ts";
 import { type HeadError, type HeadRule, headError } from "./head-error.ts";
-import {
-  DEFAULT_HEAD_LIMITS,
-  type HeaderNameRules,
-  type HeadLimits,
-  HeadScanner,
-  type ScanState,
-} from "./head-scanner.ts";
+import { DEFAULT_HEAD_LIMITS, type HeadLimits } from "./head-limits.ts";
+import { type HeaderNameRules, HeadScanner, type ScanState } from "./head-scanner.ts";
 import type { HeaderList } from "./header-list.ts";
 import { CONNECTION, EXPECT, HOST, SINGLE_IN_REQUESTS, UPGRADE } from "./header-names.ts";
 import { parseAuthority } from "./host.ts";
 import { parseTarget, type TargetForm } from "./request-target.ts";
 import { parseTokenList } from "./tokens.ts";
-
-export { DEFAULT_HEAD_LIMITS, type HeaderNameRules, type HeadLimits } from "./head-scanner.ts";
 
 /** What a client asks for, as its head says it. */
 export interface RequestHead {

@@ -1,15 +1,10 @@
 import { assert } from "../base/assert.ts";
 import type { ByteString } from "../base/bytes.ts";
 import { type HeadError, type HeadRule, headError } from "./head-error.ts";
-import { HeaderList } from "./header-list.ts";
-import {
-  knownHeader,
-  LOWER_SPELLING,
-  nextNameHash,
-  recognizeHeaderName,
-  spellingOf,
-  USUAL_SPELLING,
-} from "./header-names.ts";
+import { type HeadLimits, LineBudget } from "./head-limits.ts";
+import type { HeaderList } from "./header-list.ts";
+import { HeaderMarks } from "./header-marks.ts";
+import { nextNameHash, recognizeHeaderName } from "./header-names.ts";
 import { DIGITS, LETTERS, skipFieldValue, TOKEN_BYTES } from "./tokens.ts";
 
 /**
@@ -67,26 +62,6 @@ for (const char of `${DIGITS}${LETTERS}-`) {
   USUAL_NAME_BYTES[char.charCodeAt(0)] = char.toLowerCase().charCodeAt(0);
 }
 
-/** How much of a head is read, with the meaning of nginx's directives. */
-export interface HeadLimits {
-  /** `client_header_buffer_size`: the lines that fit within are read without any of the large buffers. */
-  readonly clientHeaderBufferBytes: number;
-  /** The size in `large_client_header_buffers`: no line may be longer, its end included. */
-  readonly largeBufferBytes: number;
-  /** The number in `large_client_header_buffers`; a line that does not fit into one is moved whole to the next. */
-  readonly largeBufferCount: number;
-  /** `max_headers`. Lines that are ignored do not count. */
-  readonly headersCountMax: number;
-}
-
-/** nginx's defaults. */
-export const DEFAULT_HEAD_LIMITS: HeadLimits = {
-  clientHeaderBufferBytes: 1024,
-  largeBufferBytes: 8192,
-  largeBufferCount: 4,
-  headersCountMax: 1000,
-};
-
 /** What is done about header names that are valid tokens but unusual. */
 export interface HeaderNameRules {
   /**
@@ -101,15 +76,14 @@ export interface HeaderNameRules {
 export type ScanKind = "request" | "response" | "trailers";
 export type ScanState = "more" | "done" | "error";
 
-/** Four numbers and the name's recognition stand for each header line while the head is being read. */
-const MARKS_PER_HEADER = 5;
 const NOTHING: Buffer = Buffer.alloc(0);
 
 /** The line reader beneath the head parsers and the trailers of a chunked body. Reusable after {@link reset}. */
 export class HeadScanner {
   readonly #kind: ScanKind;
   readonly #nameRules: HeaderNameRules;
-  #limits: HeadLimits;
+  readonly #budget: LineBudget;
+  readonly #marks = new HeaderMarks();
 
   state: ScanState = "more";
   error: HeadError | null = null;
@@ -123,23 +97,15 @@ export class HeadScanner {
   versionMinor: 0 | 1 = 1;
   /** Bytes consumed, leading empty lines included. */
   bytes = 0;
-  /** Which of the fields that the codec reads occur, and which occur more than once (bits of header-names.ts). */
-  seen = 0;
-  repeated = 0;
 
   #phase = 0;
   #emptyLines = 0;
-  /** Where the line being read began, and where the buffer that nginx would be reading it into ends. */
+  /** Where the line being read began, and what is known of it if it is a header line; offsets into the head. */
   #lineStart = 0;
-  #bufferEnd = 0;
-  #largeBuffersUsed = 0;
-  /** What is known of the header line being read. */
   #nameHash = 0;
   #nameEnd = 0;
   #nameIsUnusual = false;
   #valueStart = 0;
-  #marks: number[] = [];
-  #marksLength = 0;
   /** The bytes of a head that did not arrive in one piece. */
   #pending: Buffer = NOTHING;
   #pendingLength = 0;
@@ -147,27 +113,23 @@ export class HeadScanner {
   constructor(kind: ScanKind, nameRules: HeaderNameRules, limits: HeadLimits) {
     this.#kind = kind;
     this.#nameRules = nameRules;
-    this.#limits = limits;
+    this.#budget = new LineBudget(limits);
     this.reset(limits);
   }
 
   /** Makes ready for the next head. */
-  reset(limits: HeadLimits = this.#limits): void {
-    this.#limits = limits;
+  reset(limits?: HeadLimits): void {
+    this.#budget.reset(limits);
+    this.#marks.clear();
     this.state = "more";
     this.error = null;
     this.text = "";
     this.bytes = 0;
-    this.seen = 0;
-    this.repeated = 0;
     this.#phase = this.#kind === "trailers" ? NAME : EMPTY_LINES;
     this.#emptyLines = 0;
     this.#lineStart = 0;
-    this.#bufferEnd = limits.clientHeaderBufferBytes;
-    this.#largeBuffersUsed = 0;
     this.#nameHash = 0;
     this.#nameIsUnusual = false;
-    this.#marksLength = 0;
     this.#pending = NOTHING;
     this.#pendingLength = 0;
   }
@@ -199,28 +161,16 @@ export class HeadScanner {
 
   /** The header fields; only when done. */
   headers(): HeaderList {
-    const list = new HeaderList();
-    const { text } = this;
-    const marks = this.#marks;
-    for (let mark = 0; mark < this.#marksLength; mark += MARKS_PER_HEADER) {
-      const recognized = marks[mark + 4] ?? -1;
-      const known = knownHeader(recognized);
-      const spelling = known === undefined ? -1 : spellingOf(recognized);
-      let name: ByteString;
-      if (known !== undefined && spelling === USUAL_SPELLING) name = known.name;
-      else if (known !== undefined && spelling === LOWER_SPELLING) name = known.lower;
-      else name = text.slice(marks[mark], marks[mark + 1]);
-      // A name is a token, hence ASCII: toLowerCase changes A to Z and nothing else.
-      list.appendParsed(
-        name,
-        known?.lower ?? name.toLowerCase(),
-        text.slice(marks[mark + 2], marks[mark + 3]),
-      );
-      const role = known?.role ?? 0;
-      this.repeated |= this.seen & role;
-      this.seen |= role;
-    }
-    return list;
+    return this.#marks.toList(this.text);
+  }
+
+  /** Which fields with a role {@link headers} found, and which more than once (bits of header-names.ts). */
+  get seen(): number {
+    return this.#marks.seen;
+  }
+
+  get repeated(): number {
+    return this.#marks.repeated;
   }
 
   /** Consumes empty lines before a start line, and leaves the first byte of anything else. */
@@ -247,23 +197,22 @@ export class HeadScanner {
   #scanInPlace(buffer: Buffer, start: number, end: number): number {
     const at = this.#scan(buffer, start, start, end);
     if (this.state === "done") this.text = buffer.toString("latin1", start, at);
-    else this.#keep(buffer, start, this.state === "more" ? at : Math.min(end, start + this.#bytesMax()));
+    else
+      this.#keep(
+        buffer,
+        start,
+        this.state === "more" ? at : Math.min(end, start + this.#budget.headBytesMax),
+      );
     return at;
   }
 
   /** The head came in pieces: they are put together, and reading goes on where it stopped. */
   #scanPending(buffer: Buffer, start: number, end: number): number {
     const before = this.#pendingLength;
-    this.#keep(buffer, start, Math.min(end, start + this.#bytesMax() - before));
+    this.#keep(buffer, start, Math.min(end, start + this.#budget.headBytesMax - before));
     const at = this.#scan(this.#pending, 0, before, this.#pendingLength);
     if (this.state === "done") this.text = this.#pending.toString("latin1", 0, at);
     return start + (at - before);
-  }
-
-  /** No head can be longer than all its buffers together. */
-  #bytesMax(): number {
-    const { clientHeaderBufferBytes, largeBufferBytes, largeBufferCount } = this.#limits;
-    return clientHeaderBufferBytes + largeBufferBytes * largeBufferCount;
   }
 
   #keep(buffer: Buffer, start: number, end: number): void {
@@ -284,25 +233,12 @@ export class HeadScanner {
   #scan(bytes: Buffer, base: number, from: number, end: number): number {
     let at = from;
     for (;;) {
-      const bufferEnd = base + this.#bufferEnd;
+      const bufferEnd = base + this.#budget.bufferEnd;
       at = this.#scanBuffer(bytes, base, at, Math.min(end, bufferEnd));
       if (this.state !== "more" || at < bufferEnd) return at;
-      if (!this.#nextLargeBuffer()) return this.#fail(this.#tooLargeRule(), base, at);
+      if (!this.#budget.moveLine(this.#lineStart)) return this.#fail(this.#tooLargeRule(), base, at);
       if (at === end) return at;
     }
-  }
-
-  /**
-   * As ngx_http_alloc_large_header_buffer: the line that does not fit is moved to the start of another large buffer. False
-   * if there is none left, or if the line is as long as one already.
-   */
-  #nextLargeBuffer(): boolean {
-    const { largeBufferBytes, largeBufferCount } = this.#limits;
-    const lineBytes = this.#bufferEnd - this.#lineStart;
-    if (lineBytes >= largeBufferBytes || this.#largeBuffersUsed === largeBufferCount) return false;
-    this.#largeBuffersUsed++;
-    this.#bufferEnd = this.#lineStart + largeBufferBytes;
-    return true;
   }
 
   #tooLargeRule(): HeadRule {
@@ -430,8 +366,9 @@ export class HeadScanner {
         if (!nameIsUnusual || !this.#nameRules.ignoreInvalidHeaders) {
           const recognized = recognizeHeaderName(bytes, base + lineStart, base + nameEnd, nameHash);
           const valueEnd = withoutBlanks(bytes, base + valueStart, at) - base;
-          this.#mark(lineStart, nameEnd, valueStart, valueEnd, recognized);
-          if (this.#isOverCount()) return this.#fail("too-many-headers", base, at);
+          this.#marks.add(lineStart, nameEnd, valueStart, valueEnd, recognized);
+          if (this.#marks.count > this.#budget.headersCountMax)
+            return this.#fail("too-many-headers", base, at);
         }
         phase = VALUE_CR;
         if (byte === CR && ++at === end) break;
@@ -472,22 +409,6 @@ export class HeadScanner {
     if (TOKEN_BYTES[byte] === 1) return "unusual";
     const isIgnored = this.#nameRules.ignoreInvalidHeaders && byte > SP && byte !== DEL;
     return isIgnored ? "unusual" : "invalid-header-name";
-  }
-
-  /** Remembers a header line by its offsets and by what its name was recognized as. */
-  #mark(start: number, nameEnd: number, valueStart: number, valueEnd: number, recognized: number): void {
-    const marks = this.#marks;
-    const at = this.#marksLength;
-    marks[at] = start;
-    marks[at + 1] = nameEnd;
-    marks[at + 2] = valueStart;
-    marks[at + 3] = valueEnd;
-    marks[at + 4] = recognized;
-    this.#marksLength = at + MARKS_PER_HEADER;
-  }
-
-  #isOverCount(): boolean {
-    return this.#marksLength > this.#limits.headersCountMax * MARKS_PER_HEADER;
   }
 
   /** Ends the reading with an error found at position `at`, which is returned. */
