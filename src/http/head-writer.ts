@@ -1,5 +1,6 @@
 import type { ByteString } from "../base/bytes.ts";
 import type { HeaderList } from "./header-list.ts";
+import { withoutControls } from "./tokens.ts";
 import { escapeTarget } from "./uri.ts";
 
 /**
@@ -20,5 +21,5 @@ export function writeRequestHead(
 
 /** The whole head of a response. It is always HTTP/1.1, whatever the request's version (RFC 9110 section 6.2). */
 export function writeResponseHead(status: number, reason: ByteString, headers: HeaderList): ByteString {
-  return `HTTP/1.1 ${status} ${reason}\r\n${headers.toLines()}\r\n`;
+  return `HTTP/1.1 ${status} ${withoutControls(reason)}\r\n${headers.toLines()}\r\n`;
 }

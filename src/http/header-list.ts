@@ -1,15 +1,13 @@
 import { assert } from "../base/assert.ts";
 import type { ByteString } from "../base/bytes.ts";
 import { isHeaderName, lowerHeaderName } from "./header-names.ts";
-import { trimWhitespace } from "./tokens.ts";
+import { trimWhitespace, withoutControls } from "./tokens.ts";
 
 /** Where each part of a header stands in the flat array. */
 const NAME = 0;
 const LOWER = 1;
 const VALUE = 2;
 const STRIDE = 3;
-
-const NOT_IN_VALUES = /[^\t\x20-\x7e\x80-\xff]/g;
 
 /**
  * The header fields of one message in their order, with names as received and looked up in lower case. Nothing is ever
@@ -61,7 +59,7 @@ export class HeaderList {
   /** Adds a field at the end. Control bytes in the value become spaces (RFC 9110 section 5.5); the name must be a token. */
   append(name: ByteString, value: ByteString): void {
     assert(isHeaderName(name), `not a header name: ${JSON.stringify(name)}`);
-    this.#parts.push(name, lowerHeaderName(name), safeValue(value));
+    this.#parts.push(name, lowerHeaderName(name), trimWhitespace(withoutControls(value)));
   }
 
   /** Adds the field that stands at `index` of another list, without checking again what was checked once. */
@@ -93,7 +91,7 @@ export class HeaderList {
     }
     assert(isHeaderName(name), `not a header name: ${JSON.stringify(name)}`);
     this.#parts[first + NAME] = name;
-    this.#parts[first + VALUE] = safeValue(value);
+    this.#parts[first + VALUE] = trimWhitespace(withoutControls(value));
     this.#removeFrom(first + STRIDE, lower);
   }
 
@@ -135,9 +133,4 @@ export class HeaderList {
     }
     parts.length = to;
   }
-}
-
-/** `value` as a field value may be: without control bytes, and without whitespace at its ends. */
-function safeValue(value: ByteString): ByteString {
-  return trimWhitespace(value.replace(NOT_IN_VALUES, " "));
 }

@@ -4,11 +4,13 @@ import { useRig } from "../../test/rig/ledger.ts";
 import { startNginx } from "../../test/rig/proxy-process.ts";
 import { connectRaw } from "../../test/rig/raw-peer.ts";
 import { requires } from "../../test/rig/requires.ts";
+import { DEFAULT_HEAD_LIMITS, type HeadLimits } from "./head-limits.ts";
 import { RequestHeadParser } from "./head-parser.ts";
 import {
   fuzzRuns,
   fuzzSeed,
   randomChunks,
+  randomLongHead,
   randomPath,
   randomRequestHead,
   seededRandom,
@@ -90,8 +92,8 @@ async function askNginx(port: number, request: string): Promise<Outcome> {
 const SEPARATOR = "<<>>";
 
 /** What the codec makes of a head; null for one that is not whole. */
-function readHead(request: string): Outcome | null {
-  const parser = new RequestHeadParser();
+function readHead(request: string, limits: HeadLimits = DEFAULT_HEAD_LIMITS): Outcome | null {
+  const parser = new RequestHeadParser(limits);
   parser.execute(Buffer.from(request, "latin1"), 0, request.length);
   if (parser.error !== null) {
     const { status, rule } = parser.error;
@@ -124,6 +126,30 @@ it("reads heads as nginx does, but for the differences written down", {
     fuzzRuns(600),
     (seed) => randomRequestHead(seededRandom(seed)),
     (request) => (BEYOND_NGINX.test(request) ? null : readHead(request)),
+    (request) => askNginx(nginx.port(), request),
+  );
+  expect(wrong).toBeNull();
+});
+
+it("finds the same heads too large as nginx does", { timeout: 600_000 }, async (context) => {
+  requires(context, "nginx");
+  const sizes = "client_header_buffer_size 256; large_client_header_buffers 2 512;";
+  const nginx = await startNginx({
+    http: `${sizes} server { listen 127.0.0.1:{{port:front}}; return 200 ok; }`,
+  });
+  const limits: HeadLimits = {
+    ...DEFAULT_HEAD_LIMITS,
+    clientHeaderBufferBytes: 256,
+    largeBufferBytes: 512,
+    largeBufferCount: 2,
+  };
+  const wrong = await fuzz(
+    fuzzRuns(400),
+    (seed) => randomLongHead(seededRandom(seed)),
+    (request) => {
+      const head = readHead(request, limits);
+      return head?.status === 200 ? { status: 200, seen: "ok" } : head;
+    },
     (request) => askNginx(nginx.port(), request),
   );
   expect(wrong).toBeNull();

@@ -73,6 +73,14 @@ export function randomRequestHead(random: Random): string {
   return chance(random, 0.3) ? damage(random, text) : text;
 }
 
+/** A well-formed head whose lines are long, in sizes around those of buffers of 256 and 512 bytes. */
+export function randomLongHead(random: Random): string {
+  const filler = (): string => "a".repeat(integer(random, pick(random, [20, 150, 300, 560])));
+  const headers: string[] = [];
+  for (let left = integer(random, 7); left > 0; left--) headers.push(`X: ${filler()}\r\n`);
+  return `GET /${filler()} HTTP/1.1\r\nHost: a\r\n${headers.join("")}\r\n`;
+}
+
 /** A path to be normalized, with everything that normalization is about. */
 export function randomPath(random: Random): string {
   let path = "/";

@@ -83,28 +83,11 @@ export function parseTokenList(value: ByteString): readonly ByteString[] {
   return parseList(value).map(asciiLowerCase);
 }
 
-/** One member of a weighted list such as `Accept-Encoding`. */
-export interface Weighted {
-  /** The member in lower case, without its parameters. */
-  readonly value: ByteString;
-  /** From 0 (not acceptable) to 1, in steps of a thousandth. */
-  readonly weight: number;
-}
+const NOT_IN_VALUES = /[^\t\x20-\x7e\x80-\xff]/g;
 
-const WEIGHT = /^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/;
-
-/**
- * The members of a list with quality values (RFC 9110 section 12.4.2), in the order received. A member without `q` weighs
- * 1; one whose `q` is malformed is left out.
- */
-export function parseWeightedList(value: ByteString): readonly Weighted[] {
-  const members: Weighted[] = [];
-  for (const member of parseList(value)) {
-    const [name = "", ...parameters] = member.split(";").map(trimWhitespace);
-    const q = parameters.find((parameter) => /^q=/i.test(parameter))?.slice(2) ?? "1";
-    if (name !== "" && WEIGHT.test(q)) members.push({ value: asciiLowerCase(name), weight: Number(q) });
-  }
-  return members;
+/** `text` with a space for everything that no field value and no reason may hold (RFC 9110 section 5.5). */
+export function withoutControls(text: ByteString): ByteString {
+  return text.replace(NOT_IN_VALUES, " ");
 }
 
 /** Removes the optional whitespace of RFC 9110 section 5.6.3, SP and HTAB, from both ends. */
