@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import { BodyParser } from "./body-parser.ts";
 import type { HeadRule } from "./head-error.ts";
 import { type RequestHead, RequestHeadParser, ResponseHeadParser } from "./head-parser.ts";
-import { writeRequestHead } from "./head-writer.ts";
 
 /** What has been used against other servers; the names are those of the advisories. */
 
@@ -80,14 +79,13 @@ describe("request smuggling", () => {
   });
 
   it.each(["GET", "DELETE", "OPTIONS", "HEAD", "TRACE"])(
-    "CVE-2026-29057: %s with a chunked body has a chunked body, and is written with one",
+    "CVE-2026-29057: %s with a chunked body has a chunked body, and goes on as one",
     (method) => {
       const head = read("Transfer-Encoding: chunked", `${method} / HTTP/1.1`);
       expect(head).toMatchObject({ framing: { kind: "chunked" } });
-      if (typeof head === "string") return;
-      const written = writeRequestHead(head.method, head.target, 1, head.headers);
-      expect(written).toContain("\r\nTransfer-Encoding: chunked\r\n");
-      expect(written).not.toMatch(/content-length/i);
+      expect(typeof head === "string" ? head : head.headers.toLines()).toBe(
+        "Host: a\r\nTransfer-Encoding: chunked\r\n",
+      );
     },
   );
 

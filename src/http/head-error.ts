@@ -5,7 +5,6 @@
 export const HEAD_RULES = {
   // The request line
   "invalid-method": { status: 400, message: "invalid method" },
-  "invalid-request-line": { status: 400, message: "invalid request" },
   "invalid-target": { status: 400, message: "invalid request target" },
   "fragment-in-target": { status: 400, message: "a request target with a fragment" },
   "http-0.9": { status: 400, message: "an HTTP/0.9 request" },

@@ -83,8 +83,10 @@ describe("a request head", () => {
     expect(parser.head?.target).toBe("/first");
   });
 
-  it("may end its lines with LF alone", () => {
-    expect(parseRequest("GET / HTTP/1.1\nHost: a\nB: c\n\n").headers.get("b")).toBe("c");
+  it("may end its lines with LF alone, and is canonical once it is read", () => {
+    const head = parseRequest("\nGET http://A/x?y HTTP/1.1\nhost:\tA  \nB:c\n\n");
+    expect(`${head.rawPath}?${head.rawQuery}`).toBe("/x?y");
+    expect(head.headers.toLines()).toBe("host: A\r\nB: c\r\n");
   });
 
   it("keeps bytes beyond ASCII as they are", () => {

@@ -1,12 +1,5 @@
 import { describe, expect, it } from "vitest";
-import {
-  FIELD_VALUE_BYTES,
-  isToken,
-  parseList,
-  parseTokenList,
-  parseWeightedList,
-  skipFieldValue,
-} from "./tokens.ts";
+import { FIELD_VALUE_BYTES, isToken, parseList, parseTokenList, skipFieldValue } from "./tokens.ts";
 
 describe("lists", () => {
   it.each([

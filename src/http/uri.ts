@@ -120,23 +120,3 @@ function escapeBytes(text: ByteString, table: Uint8Array): ByteString {
   }
   return done === 0 ? text : escaped + text.slice(done);
 }
-
-/** Decodes every valid escape and leaves the others as they are, as ngx_unescape_uri does. */
-export function unescapeUri(text: ByteString): ByteString {
-  if (!text.includes("%")) return text;
-  return text.replace(/%([0-9A-Fa-f]{2})/g, (_, digits: string) =>
-    String.fromCharCode(Number.parseInt(digits, 16)),
-  );
-}
-
-const HTML_ENTITIES: Readonly<Record<string, string>> = {
-  "<": "&lt;",
-  ">": "&gt;",
-  "&": "&amp;",
-  '"': "&quot;",
-};
-
-/** Escapes `<`, `>`, `&` and `"`, as ngx_escape_html. */
-export function escapeHtml(text: string): string {
-  return text.replace(/[<>&"]/g, (char) => HTML_ENTITIES[char] ?? char);
-}

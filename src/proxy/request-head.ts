@@ -1,7 +1,7 @@
 import { type ByteString, asciiLowerCase } from "../base/bytes.ts";
 import type { Request } from "../compile/request.ts";
 import type { Template } from "../compile/template.ts";
-import { parseTokenList } from "../http/tokens.ts";
+import { parseTokenList, withoutControls } from "../http/tokens.ts";
 import { escapeTarget } from "../http/uri.ts";
 
 /** `proxy_set_header`, one line of it. An empty value sends no header. */
@@ -50,11 +50,6 @@ const WRITTEN_ELSEWHERE: ReadonlySet<ByteString> = new Set([
   "content-length",
   "transfer-encoding",
 ]);
-
-// oxlint-disable-next-line no-control-regex
-const FORBIDDEN_IN_VALUES = /[\x00-\x08\n-\x1f\x7f]/;
-// oxlint-disable-next-line no-control-regex
-const ALL_FORBIDDEN_IN_VALUES = /[\x00-\x08\n-\x1f\x7f]/g;
 
 /** What a Connection field says besides names of fields. */
 const CONNECTION_OPTIONS: ReadonlySet<ByteString> = new Set(["keep-alive", "close", "upgrade"]);
@@ -165,7 +160,5 @@ function joinConstants(lines: readonly SetHeader[]): readonly Part[] {
 
 /** A line, or nothing for an empty value. A variable may hold any byte, but must not begin a line of its own. */
 function headerLine(name: ByteString, value: ByteString): ByteString {
-  if (value === "") return "";
-  const visible = FORBIDDEN_IN_VALUES.test(value) ? value.replace(ALL_FORBIDDEN_IN_VALUES, " ") : value;
-  return `${name}: ${visible}\r\n`;
+  return value === "" ? "" : `${name}: ${withoutControls(value)}\r\n`;
 }
