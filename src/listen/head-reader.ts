@@ -13,7 +13,6 @@ const LINE_WITH_TARGET = / HTTP\/\d\.\d$/;
 /** Rules about the request line; all others are about what comes after it. */
 const LINE_RULES: ReadonlySet<HeadRule> = new Set([
   "invalid-method",
-  "invalid-request-line",
   "invalid-target",
   "fragment-in-target",
   "http-0.9",
