@@ -17,7 +17,6 @@ import { allowsKeepAlive } from "./keep-alive.ts";
 import { RequestBody } from "./request-body.ts";
 import type { RequestHandler } from "./request-handler.ts";
 import { ResponseWriter } from "./response-writer.ts";
-import { upgradeRefusal, withoutUpgrade } from "./upgrade-with-body.ts";
 import { unreadableHead } from "./unreadable-head.ts";
 
 /**
@@ -120,6 +119,11 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
     this.#writer.drained();
     if (this.#phase === "sending") this.#afterAnswer();
     else if (this.#phase === "answering") this.#request?.onWritable?.();
+  }
+
+  onWriteError(error: Error): void {
+    this.#loseClient(499, `send() failed (${describeSystemError(error)})`);
+    this.#close();
   }
 
   onClose(error: Error | null): void {
@@ -265,6 +269,7 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
 
   #readHead(chunk: Buffer, start: number, end: number): number {
     const used = this.#heads.read(chunk, start, end);
+    this.#input.noteRest(end - start - used);
     const { head, error } = this.#heads;
     if (error !== null) this.#refuseHead(error, used);
     else if (head !== null) this.#beginRequest(head);
@@ -275,6 +280,8 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
     const body = this.#body;
     assert(body !== null, "a body is read from a request that has one");
     const used = body.feed(chunk, start, end);
+    this.#input.noteRest(end - start - used);
+    body.settle();
     if (this.#phase === "answering") this.#deadline.touch();
     else if (this.#phase === "discarding") this.#afterDiscarded(body);
     return used;
@@ -282,15 +289,13 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
 
   // Requests and their answers
 
-  #beginRequest(received: RequestHead): void {
+  #beginRequest(head: RequestHead): void {
     const client = this.#client;
-    const hasBody = received.framing.kind !== "none";
-    const head = hasBody && received.upgrade.length > 0 ? withoutUpgrade(received) : received;
     const server = head.host === null ? client.initialServer : selectServer(client.listener, head.host);
     const request = this.#makeRequest(head, server);
     if (head.host !== null) captureServerName(request, head.host);
-    if (hasBody) this.#body = new RequestBody(request, head.framing);
-    const refusal = tlsRefusal(request, client) || upgradeRefusal(request, received);
+    if (head.framing.kind !== "none") this.#body = new RequestBody(request, head.framing);
+    const refusal = tlsRefusal(request, client);
     if (refusal === 0) this.#handler.handleRequest(request);
     else this.#handler.answerStatus(request, refusal);
   }
@@ -339,17 +344,19 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
 
   /**
    * The client can no longer be answered. `status` is for the access log, unless a head has been sent; `message` for the
-   * error log, unless whoever makes the answer knows better what to say.
+   * error log, unless whoever makes the answer has something to say itself.
    */
   #loseClient(status: number, message: string | null): void {
     const request = this.#request;
     if (request === null) return;
-    if (message !== null) request.log("info", message);
+    const onGone = request.onClientGone;
+    if (message !== null && (onGone === null || message !== LEFT_EARLY)) request.log("info", message);
     if (!request.response.headSent) request.response.status = status;
     this.#close();
-    this.#body?.fail({ status, message: message ?? LEFT_EARLY });
-    request.onClientGone?.();
+    onGone?.();
     this.#finishRequest();
+    // Last, so that nobody sets out to make an error page of it.
+    this.#body?.fail({ status, message: message ?? LEFT_EARLY });
   }
 
   /** The kernel has taken the answer. */

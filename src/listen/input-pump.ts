@@ -9,7 +9,10 @@ export const NO_BYTES: Buffer = Buffer.alloc(0);
 export interface InputTaker {
   /** False while bytes have to wait. */
   readonly takesBytes: boolean;
-  /** Called while {@link takesBytes}; returns how many bytes were used, at least one. */
+  /**
+   * Called while {@link takesBytes}; returns how many bytes were used. Before anybody is called to whom it matters whether
+   * more is there, {@link InputPump.noteRest} is told how many were not.
+   */
   take(chunk: Buffer, start: number, end: number): number;
   /** True where nothing will ever take bytes again. */
   readonly isOver: boolean;
@@ -30,6 +33,8 @@ export class InputPump {
   #isPaused = false;
   /** True while bytes are being worked through: whoever then becomes ready to take more is served by that loop. */
   #isPumping = false;
+  /** Of the bytes being worked through, those that nobody has looked at yet. */
+  #restBytes = 0;
   #hasEnded = false;
 
   constructor(transport: Transport, taker: InputTaker) {
@@ -37,9 +42,13 @@ export class InputPump {
     this.#taker = taker;
   }
 
-  /** True while nothing is held. */
+  /** True while there is nothing that has been read and was not used. */
   get isEmpty(): boolean {
-    return this.#held.length === 0;
+    return this.#held.length === 0 && this.#restBytes === 0;
+  }
+
+  noteRest(bytes: number): void {
+    this.#restBytes = bytes;
   }
 
   get isPaused(): boolean {
@@ -102,6 +111,7 @@ export class InputPump {
     this.#isPumping = true;
     while (at < end && this.#taker.takesBytes) at += this.#taker.take(chunk, at, end);
     this.#isPumping = false;
+    this.#restBytes = 0;
     if (at < end && !this.#taker.isOver) this.#hold(chunk, at, end);
   }
 

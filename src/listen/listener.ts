@@ -23,6 +23,19 @@ export interface ListenerOptions {
   readonly tls?: TlsAcceptor;
 }
 
+/** How many idle connections make room for a new one. */
+const IDLE_CLOSED_MAX = 32;
+
+/** What a listener can do with a connection, whatever it is about. */
+interface OpenConnection {
+  /** True while it waits for a further request. */
+  readonly isIdle: boolean;
+  /** Ends it as soon as nothing is under way. */
+  retire(): void;
+  /** Ends it at once, whatever is under way. */
+  closeNow(): void;
+}
+
 /** One bound address and the connections accepted on it. */
 export class Listener {
   /** What new connections and new requests go by. A reload assigns the next one. */
@@ -30,8 +43,7 @@ export class Listener {
   readonly #options: ListenerOptions;
   readonly #server: Server;
   readonly #tls: TlsAcceptor;
-  /** By accepted socket; null while something comes before HTTP. */
-  readonly #connections = new Map<Socket, Http1Connection | null>();
+  readonly #connections = new Set<OpenConnection>();
   #onEmpty: (() => void) | null = null;
 
   private constructor(plan: ListenerPlan, options: ListenerOptions) {
@@ -71,10 +83,7 @@ export class Listener {
    */
   close(): Promise<void> {
     this.#server.close();
-    for (const [socket, connection] of this.#connections) {
-      if (connection === null) socket.destroy();
-      else connection.retire();
-    }
+    for (const connection of this.#connections) connection.retire();
     return new Promise((resolve) => {
       this.#onEmpty = resolve;
       this.#noteEmpty();
@@ -84,10 +93,7 @@ export class Listener {
   /** Closes everything at once, whatever is under way. */
   closeNow(): void {
     this.#server.close();
-    for (const [socket, connection] of this.#connections) {
-      if (connection === null) socket.destroy();
-      else connection.closeNow();
-    }
+    for (const connection of this.#connections) connection.closeNow();
   }
 
   #listen(address: ListenAddress): Promise<BindError | null> {
@@ -119,54 +125,77 @@ export class Listener {
   }
 
   #serverOnConnection(socket: Socket): void {
-    const { counts, connectionsMax } = this.#options;
+    const { counts } = this.#options;
     // A reset between accept and here must not be an unhandled event.
     socket.on("error", ignoreError);
     counts.accepted++;
-    const limit = connectionsMax();
-    if (counts.active + counts.upstream >= limit) {
-      this.plan.defaultServer.root.errorLog.write("alert", `${limit} worker_connections are not enough`);
+    if (!this.#hasRoom()) {
       socket.destroy();
       return;
     }
     counts.handled++;
     counts.active++;
-    this.#connections.set(socket, null);
-    const onClosed = (): void => this.#connectionOnClosed(socket);
-    socket.once("close", onClosed);
     const client = new ClientConnection(this, socket);
     const { ssl, proxy_protocol } = client.listener;
-    if (!ssl && !proxy_protocol) this.#startHttp(client, socket, socket, NO_BYTES, onClosed);
-    else {
-      const opening = new Opening(client, socket, this.#tls, (top, early) =>
-        this.#startHttp(client, socket, top, early, onClosed),
-      );
-      opening.start();
-    }
+    if (ssl || proxy_protocol) this.#open(client, socket);
+    else this.#startHttp(client, socket, NO_BYTES);
   }
 
-  /** `top` is what HTTP is spoken on: the accepted socket, or TLS on it. HTTP/2 will branch off here, by ALPN. */
-  #startHttp(
-    client: ClientConnection,
-    socket: Socket,
-    top: Socket | TLSSocket,
-    early: Buffer,
-    onClosed: () => void,
-  ): void {
+  /** worker_connections, both sides counted. Where it is reached, idle connections make room, as in nginx. */
+  #hasRoom(): boolean {
+    const { counts, connectionsMax } = this.#options;
+    const limit = connectionsMax();
+    if (counts.active + counts.upstream < limit) return true;
+    const { errorLog } = this.plan.defaultServer.root;
+    if (this.#closeIdle() === 0) {
+      errorLog.write("alert", `${limit} worker_connections are not enough`);
+      return false;
+    }
+    errorLog.write("warn", `${limit} worker_connections are not enough, reusing connections`);
+    return true;
+  }
+
+  /** Closes some of the connections that wait for a further request, and returns how many. */
+  #closeIdle(): number {
+    let closed = 0;
+    for (const connection of this.#connections) {
+      if (!connection.isIdle) continue;
+      connection.closeNow();
+      if (++closed === IDLE_CLOSED_MAX) break;
+    }
+    return closed;
+  }
+
+  /** Reads what comes before HTTP. */
+  #open(client: ClientConnection, socket: Socket): void {
+    const opening = new Opening(client, socket, this.#tls, (top, early) => {
+      // From here on the transport tells of the end: on its way the socket may be emptied, see acceptTransport.
+      socket.off("close", onClosed);
+      this.#connections.delete(opening);
+      this.#startHttp(client, top, early);
+    });
+    const onClosed = (): void => this.#connectionOnClosed(opening);
+    socket.once("close", onClosed);
+    this.#connections.add(opening);
+    opening.start();
+  }
+
+  /** `socket` is what HTTP is spoken on: the accepted one, or TLS on it. HTTP/2 will branch off here, by ALPN. */
+  #startHttp(client: ClientConnection, socket: Socket | TLSSocket, early: Buffer): void {
     const { handler, counts } = this.#options;
-    // From here on the transport tells, and not its listener, which changes when a tunnel takes over. The socket below
-    // may be closed already: see acceptTransport.
-    socket.off("close", onClosed);
-    client.open(acceptTransport(top, UNCLAIMED, { ...transportOptions(client.listener), onClosed }));
+    const onClosed = (): void => {
+      connection.release();
+      this.#connectionOnClosed(connection);
+    };
+    client.open(acceptTransport(socket, UNCLAIMED, { ...transportOptions(client.listener), onClosed }));
     const connection = new Http1Connection(client, handler, counts);
-    this.#connections.set(socket, connection);
+    this.#connections.add(connection);
     connection.start(early);
   }
 
-  #connectionOnClosed(socket: Socket): void {
+  #connectionOnClosed(connection: OpenConnection): void {
     this.#options.counts.active--;
-    this.#connections.get(socket)?.release();
-    this.#connections.delete(socket);
+    this.#connections.delete(connection);
     this.#noteEmpty();
   }
 

@@ -67,6 +67,17 @@ export class Opening implements TlsHandshake {
     socket.resume();
   }
 
+  /** Nothing is under way yet that could be waited for. */
+  readonly isIdle = false;
+
+  retire(): void {
+    this.#close();
+  }
+
+  closeNow(): void {
+    this.#close();
+  }
+
   onSecure(socket: TLSSocket): void {
     if (this.#phase !== "handshake") return;
     this.#open(socket);

@@ -62,19 +62,23 @@ export class RequestBody implements DecodedSink {
     this.phase = "discarding";
   }
 
-  /** Reads `chunk[start, end)` as far as it belongs to the body and returns how many bytes that is. */
+  /** Reads `chunk[start, end)` as far as it belongs to the body and returns how many bytes that is; {@link settle} follows. */
   feed(chunk: Buffer, start: number, end: number): number {
     this.hasBegun = true;
     const used = this.#parser.feed(chunk, start, end);
     this.#request.bytesReceived += used;
-    if (!this.isFlowing) return used;
+    return used;
+  }
+
+  /** Tells whoever reads, if the body is over. */
+  settle(): void {
+    if (!this.isFlowing) return;
     const { state, error } = this.#parser;
     if (this.#failure !== null) this.fail(this.#failure);
     else if (error !== null) {
       this.#request.log("error", `client sent invalid chunked body (${error.message})`);
       this.fail({ status: 400, message: error.message });
     } else if (state === "done") this.#complete();
-    return used;
   }
 
   /** Gives up: tells whoever reads. */

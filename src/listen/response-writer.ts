@@ -12,6 +12,9 @@ import { writeAnswerHead } from "./response-head.ts";
 /** How the end of the answer's body shows on the wire. */
 type AnswerFraming = "none" | "length" | "chunked" | "until-close";
 
+/** Up to so many bytes of body are held back for what comes next in the turn. */
+const GATHERED_BYTES_MAX = 16 * 1024;
+
 const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
 const CLOSE = "Connection: close\r\n";
 const KEEP_ALIVE = "Connection: keep-alive\r\n";
@@ -124,7 +127,7 @@ export class ResponseWriter {
     response.bodyBytesSent += bytes;
     response.bytesSent += bytes;
     if (this.#framing === "chunked") this.#writeChunk(response, chunk, start, end);
-    else this.#note(this.#transport.write(chunk, start, end));
+    else this.#writeBytes(chunk, start, end);
     return !this.mustDrain;
   }
 
@@ -153,10 +156,15 @@ export class ResponseWriter {
   #writeChunk(response: Response, chunk: Buffer, start: number, end: number): void {
     const head = chunkHead(end - start);
     response.bytesSent += head.length + CHUNK_END.length;
-    this.#cork();
-    this.#transport.writeLatin1(head);
-    this.#transport.write(chunk, start, end);
-    this.#note(this.#transport.writeLatin1(CHUNK_END));
+    this.#send(head);
+    this.#writeBytes(chunk, start, end);
+    this.#send(CHUNK_END);
+  }
+
+  /** Few bytes go out together with what stands around them; many, where a copy costs more than a system call, alone. */
+  #writeBytes(chunk: Buffer, start: number, end: number): void {
+    if (end - start > GATHERED_BYTES_MAX) this.flush();
+    this.#note(this.#transport.write(chunk, start, end));
   }
 
   #send(text: ByteString): void {
