@@ -7,6 +7,7 @@ import { httpCoreModule } from "./http-core/module.ts";
 import { logModule } from "./log/module.ts";
 import { mapModule } from "./map.ts";
 import { proxyModule } from "./proxy/module.ts";
+import { resolverModule } from "./resolver.ts";
 import { rewriteModule } from "./rewrite/module.ts";
 import { sslModule } from "./ssl/module.ts";
 import { stubStatusModule } from "./stub-status.ts";
@@ -29,7 +30,8 @@ export const modules: readonly Module[] = [
   logModule,
   stubStatusModule,
   upstreamModule,
-  // Before proxy, which goes by what it says about upgrades.
+  // Both before proxy, which goes by what they say about names and about upgrades.
+  resolverModule,
   websocketModule,
   proxyModule,
   // Last: files are what is left when no other module answers.

@@ -8,6 +8,7 @@ import { DEFAULT_SERVER } from "../upstream/peer.ts";
 import { PeerGroup } from "../upstream/peer-group.ts";
 import { roundRobin } from "../upstream/round-robin.ts";
 import { peerAddresses, type UpstreamAddress } from "../upstream/upstream-address.ts";
+import type { CachingResolver } from "../upstream/resolver.ts";
 import type { Upstreams } from "../upstream/upstreams.ts";
 import { DEFAULT_PORTS, hostAndPort, parsePassUrl } from "./pass-url.ts";
 import type { DestinationResult } from "./rules.ts";
@@ -70,11 +71,18 @@ export class VariablePass {
   readonly #template: Template;
   readonly #upstreams: Upstreams<UpstreamReader>;
   readonly #groups: RequestGroups;
+  readonly #resolver: CachingResolver | null;
 
-  constructor(template: Template, upstreams: Upstreams<UpstreamReader>, groups: RequestGroups) {
+  constructor(
+    template: Template,
+    upstreams: Upstreams<UpstreamReader>,
+    groups: RequestGroups,
+    resolver: CachingResolver | null,
+  ) {
     this.#template = template;
     this.#upstreams = upstreams;
     this.#groups = groups;
+    this.#resolver = resolver;
   }
 
   find(request: Request, found: (result: DestinationResult) => void): void {
@@ -99,6 +107,14 @@ export class VariablePass {
       const literals = address.kind === "unix" ? [] : [address.host];
       return found(at(this.#groups.groupOf(authority, address, literals, defaultPort)));
     }
-    found({ ok: false, status: 502, message: `no resolver defined to resolve ${address.host}` });
+    const resolver = this.#resolver;
+    if (resolver === null) {
+      return found({ ok: false, status: 502, message: `no resolver defined to resolve ${address.host}` });
+    }
+    resolver.resolve(address.host, (resolution) => {
+      if (resolution.ok)
+        found(at(this.#groups.groupOf(authority, address, resolution.addresses, defaultPort)));
+      else found({ ok: false, status: 502, message: resolution.message });
+    });
   }
 }

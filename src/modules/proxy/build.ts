@@ -13,6 +13,7 @@ import { originalTarget, replacedTarget, type TargetMaker } from "../../proxy/ta
 import { UPGRADE_SETTINGS } from "../../proxy/upgrade.ts";
 import { requestGroupsOf, UPSTREAMS } from "../../proxy/upstreams-key.ts";
 import { VariablePass } from "../../proxy/variable-pass.ts";
+import { RESOLVERS } from "../../upstream/resolver.ts";
 import { bufferingRows } from "./buffering.ts";
 import { dialRoutes } from "./dial-routes.ts";
 import { headerRows } from "./headers.ts";
@@ -51,7 +52,7 @@ export function buildRules(scope: Scope, { pass, level }: PlacedPass, check: Che
     ...settingsAt(bufferingRows, scope),
   };
   checkUri(pass, level, check);
-  const proxy_pass = buildPass(pass, check);
+  const proxy_pass = buildPass(pass, scope, check);
   const route = dialRoutes(settings.proxy_bind, settingsAt(sslRows, scope), pass, check);
   if (proxy_pass === null || route === undefined) return null;
   const { early_hints, proxy_buffers } = settings;
@@ -88,10 +89,15 @@ function checkUri(pass: PassSetting, level: Scope, check: Check): void {
   );
 }
 
-function buildPass(pass: PassSetting, check: Check): ProxyPass | null {
+function buildPass(pass: PassSetting, scope: Scope, check: Check): ProxyPass | null {
   const upstreams = check.share(UPSTREAMS);
   if (pass.kind === "variables") {
-    const variablePass = new VariablePass(pass.template, upstreams, requestGroupsOf(check));
+    const variablePass = new VariablePass(
+      pass.template,
+      upstreams,
+      requestGroupsOf(check),
+      check.share(RESOLVERS).get(scope) ?? null,
+    );
     return { kind: "variables", find: (request, found) => variablePass.find(request, found) };
   }
   const { scheme, address, authority } = pass.url;
