@@ -18,8 +18,8 @@ export const UNTIL_CLOSE: Framing = { kind: "until-close" };
 
 /**
  * What `Content-Length` and `Transfer-Encoding` say, before method and status have their say; null if they say nothing.
- * Both together, either of them twice, a transfer coding besides `chunked`, and one in an HTTP/1.0 message are refused:
- * each is a way to make two servers disagree about where the next message begins (RFC 9112 section 11.2).
+ * Both together, either of them twice, and a transfer coding besides `chunked` are refused: each is a way to make two
+ * servers disagree about where the next message begins (RFC 9112 section 11.2).
  *
  * `seen` and `repeated` are the roles that occur, and that occur more than once (see header-names.ts).
  */
@@ -27,14 +27,12 @@ export function declaredFraming(
   headers: HeaderList,
   seen: number,
   repeated: number,
-  versionMinor: number,
 ): Framing | HeadRule | null {
   if ((seen & (CONTENT_LENGTH | TRANSFER_ENCODING)) === 0) return null;
   if ((repeated & CONTENT_LENGTH) !== 0) return "duplicate-content-length";
   if ((repeated & TRANSFER_ENCODING) !== 0) return "duplicate-transfer-encoding";
 
   if ((seen & TRANSFER_ENCODING) !== 0) {
-    if (versionMinor === 0) return "transfer-encoding-in-http-1.0";
     const coding = asciiLowerCase(headers.get("transfer-encoding") ?? "");
     if (coding !== "chunked") return "unknown-transfer-encoding";
     return (seen & CONTENT_LENGTH) === 0 ? CHUNKED : "length-and-transfer-encoding";

@@ -422,6 +422,8 @@ describe("a response head", () => {
       false,
     );
     expect(parseResponse("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n").keepAlive).toBe(false);
+    const chunkedIn10 = "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n";
+    expect(parseResponse(chunkedIn10)).toMatchObject({ framing: { kind: "chunked" }, keepAlive: false });
   });
 
   it("passes every name that is a token, and a field more than once", () => {

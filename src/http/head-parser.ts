@@ -4,7 +4,7 @@ import { type HeadError, type HeadRule, headError } from "./head-error.ts";
 import { DEFAULT_HEAD_LIMITS, type HeadLimits } from "./head-limits.ts";
 import { type HeaderNameRules, HeadScanner, type ScanState } from "./head-scanner.ts";
 import type { HeaderList } from "./header-list.ts";
-import { CONNECTION, EXPECT, HOST, SINGLE_IN_REQUESTS, UPGRADE } from "./header-names.ts";
+import { CONNECTION, EXPECT, HOST, SINGLE_IN_REQUESTS, TRANSFER_ENCODING, UPGRADE } from "./header-names.ts";
 import { parseAuthority } from "./host.ts";
 import { parseTarget, type TargetForm } from "./request-target.ts";
 import { parseTokenList } from "./tokens.ts";
@@ -177,7 +177,9 @@ function readRequestHead(scanner: HeadScanner): RequestHead | HeadRule {
   if ((repeated & SINGLE_IN_REQUESTS) !== 0) return "duplicate-header";
   const host = readHost(headers, seen, repeated, versionMinor);
   if (typeof host === "string") return host;
-  const declared = declaredFraming(headers, seen, repeated, versionMinor);
+  const hasTransferEncoding = (seen & TRANSFER_ENCODING) !== 0;
+  if (hasTransferEncoding && versionMinor === 0) return "transfer-encoding-in-http-1.0";
+  const declared = declaredFraming(headers, seen, repeated);
   if (typeof declared === "string") return declared;
 
   const connection = (seen & CONNECTION) === 0 ? NO_TOKENS : connectionTokens(headers, repeated);
@@ -211,18 +213,20 @@ function readResponseHead(scanner: HeadScanner, requestMethod: ByteString): Resp
 
   const headers = scanner.headers();
   const { seen, repeated } = scanner;
-  const declared = declaredFraming(headers, seen, repeated, versionMinor);
+  const declared = declaredFraming(headers, seen, repeated);
   if (typeof declared === "string") return declared;
 
   const framing = responseFraming(requestMethod, status, declared);
   const connection = (seen & CONNECTION) === 0 ? NO_TOKENS : connectionTokens(headers, repeated);
+  // RFC 9112 section 6.1: of an HTTP/1.0 server that sends chunks nobody knows what it does next.
+  const isFaulty = versionMinor === 0 && (seen & TRANSFER_ENCODING) !== 0;
   return {
     versionMinor,
     status,
     reason: line[3] ?? "",
     headers,
     framing,
-    keepAlive: framing.kind !== "until-close" && isKeptAlive(connection, versionMinor),
+    keepAlive: framing.kind !== "until-close" && !isFaulty && isKeptAlive(connection, versionMinor),
     upgrade: (seen & UPGRADE) === 0 ? NO_TOKENS : upgradeTokens(headers, connection),
     isInterim: status < 200 && status !== 101,
     headBytes: scanner.bytes,

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { startHttpBackend } from "../../test/rig/backends.ts";
+import { startConnectionBackend, startHttpBackend } from "../../test/rig/backends.ts";
 import { useRig } from "../../test/rig/ledger.ts";
 import { startNginx } from "../../test/rig/proxy-process.ts";
 import { connectRaw } from "../../test/rig/raw-peer.ts";
@@ -13,6 +13,7 @@ import {
   randomLongHead,
   randomPath,
   randomRequestHead,
+  randomResponse,
   seededRandom,
 } from "./random-messages.fuzz.ts";
 import { readRequests, readResponse } from "./readings.fuzz.ts";
@@ -197,6 +198,42 @@ it("decodes chunks as nginx does, but for the differences written down", {
       return messages[0]?.complete === true ? { status: 200, seen: messages[0].body } : null;
     },
     (request) => askNginx(nginx.port(), request),
+  );
+  expect(wrong).toBeNull();
+});
+
+it("passes no response on that nginx would not, and reads the same status", {
+  timeout: 600_000,
+}, async (context) => {
+  requires(context, "nginx");
+  let response = "";
+  const backend = await startConnectionBackend(async (peer) => {
+    await peer.until("\r\n\r\n");
+    await peer.send(response);
+    peer.end();
+  });
+  const pass = "proxy_pass http://{{backend}}; proxy_http_version 1.1; proxy_intercept_errors off;";
+  const nginx = await startNginx({
+    http: `server { listen 127.0.0.1:{{port:front}}; location / { ${pass} } }`,
+    values: { backend: backend.address },
+    tolerates: [/upstream/],
+  });
+  const wrong = await fuzz(
+    fuzzRuns(300),
+    (seed) => randomResponse(seededRandom(seed)),
+    (text) => {
+      const [message] = readResponse("GET", Buffer.from(text, "latin1")).messages;
+      if (message?.complete !== true) return null;
+      return { status: Number(message.startLine.split(" ")[1]), seen: "" };
+    },
+    async (text) => {
+      response = text;
+      const client = await connectRaw({ port: nginx.port() });
+      await client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+      const answer = await client.toEnd();
+      await client.close();
+      return { status: Number(/^HTTP\/1\.1 (\d{3})/.exec(answer)?.[1] ?? 0), seen: "" };
+    },
   );
   expect(wrong).toBeNull();
 });
