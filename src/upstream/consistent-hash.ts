@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import type { Template } from "../compile/template.ts";
-import type { BalancerFactory } from "./balancer.ts";
+import type { BalancingMethod } from "./balancer.ts";
 import { SKIPS_MAX } from "./hash.ts";
 import type { Peer } from "./peer.ts";
 import { richest } from "./round-robin.ts";
@@ -17,23 +17,26 @@ interface Point {
  * for each unit of its weight; a key belongs to the first point at or above its own hash. When a server comes or goes,
  * few keys move.
  */
-export function consistentHash(key: Template): BalancerFactory {
-  return (set) => {
-    const ring = makeRing(set.peers);
-    return {
-      next(request, tries, nowMs) {
-        if (set.peers.length < 2) return richest(set.peers, tries, nowMs);
-        if (tries.hash < 0)
-          tries.hash = indexOfPoint(ring, crc32(Buffer.from(key.render(request), "latin1")));
-        for (; tries.skips <= SKIPS_MAX; tries.skips++, tries.hash++) {
-          // Where a name has several addresses they share the name's points.
-          const peers = ring[tries.hash % ring.length]?.peers ?? [];
-          const peer = richest(peers, tries, nowMs);
-          if (peer !== null) return peer;
-        }
-        return richest(set.peers, tries, nowMs);
-      },
-    };
+export function consistentHash(key: Template): BalancingMethod {
+  return {
+    keyOf: (request) => key.render(request),
+    allowsBackups: false,
+    balance(set) {
+      const ring = makeRing(set.peers);
+      return {
+        next(tries, nowMs) {
+          if (tries.key === "" || set.peers.length < 2) return richest(set.peers, tries, nowMs);
+          if (tries.hash < 0) tries.hash = indexOfPoint(ring, crc32(Buffer.from(tries.key, "latin1")));
+          for (; tries.skips <= SKIPS_MAX; tries.skips++, tries.hash++) {
+            // Where a name has several addresses they share the name's points.
+            const peers = ring[tries.hash % ring.length]?.peers ?? [];
+            const peer = richest(peers, tries, nowMs);
+            if (peer !== null) return peer;
+          }
+          return richest(set.peers, tries, nowMs);
+        },
+      };
+    },
   };
 }
 

@@ -1,11 +1,13 @@
-import { type Balancer, isEligible, type PeerSet } from "./balancer.ts";
+import { type BalancingMethod, isEligible } from "./balancer.ts";
 import type { Peer } from "./peer.ts";
 import { richest } from "./round-robin.ts";
 
 /** `least_conn`: the peer with the fewest requests in flight for its weight; round robin among equals. */
-export function leastConn(set: PeerSet): Balancer {
-  return {
-    next(_request, tries, nowMs) {
+export const leastConn: BalancingMethod = {
+  keyOf: null,
+  allowsBackups: true,
+  balance: (set) => ({
+    next(tries, nowMs) {
       let least: Peer[] = [];
       for (const peer of set.peers) {
         if (!isEligible(peer, tries, nowMs)) continue;
@@ -16,8 +18,8 @@ export function leastConn(set: PeerSet): Balancer {
       }
       return least.length > 1 ? richest(least, tries, nowMs) : (least[0] ?? null);
     },
-  };
-}
+  }),
+};
 
 /** Below 0 where `a` has fewer requests in flight for its weight than `b`. */
 export function compareLoad(a: Peer, b: Peer): number {

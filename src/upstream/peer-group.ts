@@ -1,7 +1,7 @@
 import { assert } from "../base/assert.ts";
 import type { Stateful } from "../compile/plan.ts";
 import type { Request } from "../compile/request.ts";
-import { type Balancer, type BalancerFactory, type PeerSet, Tries } from "./balancer.ts";
+import { type Balancer, type BalancingMethod, type PeerSet, Tries } from "./balancer.ts";
 import { ConnectionPool, type KeepaliveSettings } from "./connection-pool.ts";
 import { Peer, type PeerAddress, type PeerOutcome, type ServerSettings } from "./peer.ts";
 
@@ -33,14 +33,14 @@ export class PeerGroup<User = unknown> implements Stateful {
   #backup: Rank | null = null;
   /** Peers that the configuration has not marked as down. */
   #peersUp = 0;
-  readonly #balancer: BalancerFactory;
+  readonly #method: BalancingMethod;
 
-  constructor(name: string, isExplicit: boolean, balancer: BalancerFactory, keepalive: KeepaliveSettings) {
+  constructor(name: string, isExplicit: boolean, method: BalancingMethod, keepalive: KeepaliveSettings) {
     this.key = `upstream:${name}`;
     this.name = name;
     this.isExplicit = isExplicit;
     this.pool = new ConnectionPool(keepalive);
-    this.#balancer = balancer;
+    this.#method = method;
   }
 
   /** Makes the peers; once, and before anything is chosen. */
@@ -57,21 +57,20 @@ export class PeerGroup<User = unknown> implements Stateful {
   }
 
   /** What a request needs for its first choice. `triesMax` 0: as many tries as there are peers. */
-  startTries(triesMax: number): Tries {
-    const tries = new Tries();
-    tries.left = triesMax === 0 ? this.#peersUp : Math.min(this.#peersUp, triesMax);
-    return tries;
+  startTries(request: Request, triesMax: number): Tries {
+    const key = this.#method.keyOf?.(request) ?? "";
+    return new Tries(key, triesMax === 0 ? this.#peersUp : Math.min(this.#peersUp, triesMax));
   }
 
   /**
    * The peer for the next try, or null: no live upstreams. Every choice must be followed by {@link settle}.
    */
-  choose(request: Request, tries: Tries, nowMs: number): Peer | null {
+  choose(tries: Tries, nowMs: number): Peer | null {
     let peer: Peer | null = null;
-    if (!tries.usesBackups) peer = this.#primary?.balancer.next(request, tries, nowMs) ?? null;
+    if (!tries.usesBackups) peer = this.#primary?.balancer.next(tries, nowMs) ?? null;
     if (peer === null && this.#backup !== null) {
       tries.usesBackups = true;
-      peer = this.#backup.balancer.next(request, tries, nowMs);
+      peer = this.#backup.balancer.next(tries, nowMs);
     }
     if (peer === null) return null;
     // A peer without an alternative may be tried again, after a kept connection turned out to be closed.
@@ -109,7 +108,7 @@ export class PeerGroup<User = unknown> implements Stateful {
   #rank(peers: readonly Peer[]): Rank | null {
     if (peers.length === 0) return null;
     const set = { peers, totalWeight: peers.reduce((sum, peer) => sum + peer.settings.weight, 0) };
-    return { set, balancer: this.#balancer(set) };
+    return { set, balancer: this.#method.balance(set) };
   }
 }
 

@@ -1,13 +1,15 @@
-import { type Balancer, isEligible, type PeerSet, type Tries } from "./balancer.ts";
+import { type BalancingMethod, isEligible, type Tries } from "./balancer.ts";
 import type { Peer } from "./peer.ts";
 
 /**
  * Smooth weighted round robin as in nginx (ngx_http_upstream_get_peer): with every choice each peer gains its effective
  * weight, the richest is chosen and pays the sum. Weights 5, 1, 1 give a a b a c a a rather than a a a a a b c.
  */
-export function roundRobin(set: PeerSet): Balancer {
-  return { next: (_request, tries, nowMs) => richest(set.peers, tries, nowMs) };
-}
+export const roundRobin: BalancingMethod = {
+  keyOf: null,
+  allowsBackups: true,
+  balance: (set) => ({ next: (tries, nowMs) => richest(set.peers, tries, nowMs) }),
+};
 
 /** One choice among `peers`, by smooth weighted round robin. */
 export function richest(peers: readonly Peer[], tries: Tries, nowMs: number): Peer | null {

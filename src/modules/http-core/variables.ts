@@ -11,7 +11,7 @@ import type { Request } from "../../compile/request.ts";
 import type { Getter } from "../../compile/template.ts";
 import type { HeaderList } from "../../http/header-list.ts";
 import { requestLine } from "../../http/request-line.ts";
-import { addressBytes } from "./address-bytes.ts";
+import { addressBytes } from "../../base/address-bytes.ts";
 import { iso8601, localTime } from "./time-format.ts";
 
 type Row = Omit<VariableRow, "get" | "family" | "changeable" | "nginx">;

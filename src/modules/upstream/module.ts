@@ -6,7 +6,7 @@ import { custom, integer, MANY, timeMs, words } from "../../compile/values.ts";
 import type { Word } from "../../config/tree.ts";
 import type { UpstreamReader } from "../../proxy/upstream-reader.ts";
 import { UPSTREAMS } from "../../proxy/upstreams-key.ts";
-import type { BalancerFactory } from "../../upstream/balancer.ts";
+import type { BalancingMethod } from "../../upstream/balancer.ts";
 import { DEFAULT_KEEPALIVE } from "../../upstream/connection-pool.ts";
 import { consistentHash } from "../../upstream/consistent-hash.ts";
 import { hash } from "../../upstream/hash.ts";
@@ -20,12 +20,6 @@ import { upstreamVariables } from "./variables.ts";
 
 /** The port of a server line that names none, whatever protocol is spoken with it. */
 const DEFAULT_PORT = 80;
-
-/** Choosing a method is what these have in common. */
-interface Method {
-  readonly balancer: BalancerFactory;
-  readonly allowsBackups: boolean;
-}
 
 const rows = {
   upstream: block({
@@ -83,14 +77,14 @@ const rows = {
   }),
   ip_hash: one({
     in: ["upstream"],
-    type: custom<Method>("", [0, 0], () => ({ balancer: ipHash, allowsBackups: false })),
+    type: custom("", [0, 0], () => ipHash),
     default: null,
     inherit: "none",
     doc: "Clients of one network (IPv4 /24) or address (IPv6) go to the same server.",
   }),
   least_conn: one({
     in: ["upstream"],
-    type: custom<Method>("", [0, 0], () => ({ balancer: leastConn, allowsBackups: true })),
+    type: custom("", [0, 0], () => leastConn),
     default: null,
     inherit: "none",
     doc: "The server with the fewest requests in flight for its weight.",
@@ -138,7 +132,7 @@ function defineGroup(scope: Scope, check: Check): void {
     check.error(span, `no servers in upstream "${name}"`, { code: "empty-upstream" });
     return;
   }
-  const group = new PeerGroup<UpstreamReader>(name, true, balancerOf(scope, check), settings);
+  const group = new PeerGroup<UpstreamReader>(name, true, methodOf(scope, check), settings);
   upstreams.define(
     group,
     servers.map((server) => resolvable(server, check)),
@@ -156,7 +150,7 @@ function resolvable(server: UpstreamServer, check: Check) {
 }
 
 /** The group's method; where several stand, the last one, as in nginx. */
-function balancerOf(scope: Scope, check: Check): BalancerFactory {
+function methodOf(scope: Scope, check: Check): BalancingMethod {
   const settings = settingsAt(rows, scope);
   const positionOf = (row: unknown): number => scope.inOrder.findIndex((entry) => entry.row === row);
   const chosen = METHOD_NAMES.flatMap((name) => {
@@ -171,7 +165,7 @@ function balancerOf(scope: Scope, check: Check): BalancerFactory {
   const last = chosen.at(-1);
   if (last === undefined) return roundRobin;
   if (!last.method.allowsBackups) checkBackups(scope, settings.server, last.position, check);
-  return last.method.balancer;
+  return last.method;
 }
 
 /** nginx refuses a backup that stands after a method which has none. */
@@ -206,7 +200,7 @@ function parseKeepalive(args: readonly Word[], check: Check): number | undefined
   return Number(connections.text);
 }
 
-function parseHash(args: readonly Word[], check: Check): Method | undefined {
+function parseHash(args: readonly Word[], check: Check): BalancingMethod | undefined {
   const [key, consistent] = args;
   if (key === undefined) return undefined;
   if (consistent !== undefined && consistent.text !== "consistent") {
@@ -214,17 +208,14 @@ function parseHash(args: readonly Word[], check: Check): Method | undefined {
     return undefined;
   }
   const template = check.template(key);
-  return {
-    balancer: consistent === undefined ? hash(template) : consistentHash(template),
-    allowsBackups: false,
-  };
+  return consistent === undefined ? hash(template) : consistentHash(template);
 }
 
-function parseRandom(args: readonly Word[], check: Check): Method | undefined {
+function parseRandom(args: readonly Word[], check: Check): BalancingMethod | undefined {
   const [two, method] = args;
   const wrong =
     two !== undefined && two.text !== "two" ? two : method?.text === "least_conn" ? undefined : method;
-  if (wrong === undefined) return { balancer: random(two !== undefined), allowsBackups: false };
+  if (wrong === undefined) return random(two !== undefined);
   check.error(wrong.span, `invalid parameter "${wrong.text}"`, {
     code: "invalid-parameter",
     notes: [{ message: "random takes: random [two [least_conn]];" }],

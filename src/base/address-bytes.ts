@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import type { ByteString } from "../../base/bytes.ts";
+import type { ByteString } from "./bytes.ts";
 
 /** An IP address as its 4 or 16 bytes; empty for a Unix-domain socket. */
 export function addressBytes(address: string): ByteString {
