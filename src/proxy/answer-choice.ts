@@ -30,7 +30,7 @@ function accelRedirect(request: Request, rules: ProxyRules, head: ResponseHead):
     if (!KEPT_BY_ACCEL_REDIRECT.has(lower)) continue;
     request.response.headers.append(head.headers.nameAt(i), head.headers.valueAt(i));
   }
-  if (target.startsWith("@")) return { kind: "named", name: target.slice(1) };
+  if (target.startsWith("@")) return { kind: "named", name: target };
   if (!target.startsWith("/")) return { kind: "status", status: 404 };
   if (request.method !== "HEAD") request.method = "GET";
   const question = target.indexOf("?");

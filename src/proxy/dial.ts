@@ -3,7 +3,7 @@ import { connectionCounts } from "../observe/connections.ts";
 import { type ConnectionProfile, PooledConnection } from "../upstream/connection-pool.ts";
 import type { Peer } from "../upstream/peer.ts";
 import { Deadline } from "../base/timers.ts";
-import { CLOSED_PREMATURELY, connectionFailure, type Failure, TIMED_OUT } from "./failure.ts";
+import { CLOSED_PREMATURELY, connectFailure, type Failure, TIMED_OUT } from "./failure.ts";
 import { type UpstreamTls, tlsFailure } from "./upstream-tls.ts";
 import { UpstreamReader } from "./upstream-reader.ts";
 
@@ -78,13 +78,12 @@ export class Dial implements TransportListener {
   onDrain(): void {}
 
   onClose(error: Error | null): void {
-    if (error === null) this.#fail(CLOSED_PREMATURELY);
-    else
-      this.#fail(
-        this.#route.tls === null
-          ? connectionFailure(error, "connect")
-          : tlsFailure(error, this.#route.tlsName),
-      );
+    this.#fail(error === null ? CLOSED_PREMATURELY : this.#failureOf(error));
+  }
+
+  #failureOf(error: Error): Failure {
+    const isHandshake = this.#route.tls !== null && !("syscall" in error && error.syscall === "connect");
+    return isHandshake ? tlsFailure(error, this.#route.tlsName) : connectFailure(error, this.#peer.name);
   }
 
   #onConnect(): void {

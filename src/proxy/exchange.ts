@@ -9,6 +9,7 @@ import type { Peer, PeerOutcome } from "../upstream/peer.ts";
 import { answerInstead, readsAhead } from "./answer-choice.ts";
 import { fillResponse, interimHeaders } from "./answer-head.ts";
 import { AttemptRecord } from "./attempt.ts";
+import { Backpressure } from "./backpressure.ts";
 import { type BodyReceiver, BodySpool } from "./body-spool.ts";
 import { Dial, type DialListener, type UpstreamConnection } from "./dial.ts";
 import { type Failure, NO_LIVE_UPSTREAMS, statusFailure, TIMED_OUT } from "./failure.ts";
@@ -71,11 +72,11 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
   /** A kept connection was found closed: the next one is made anew. */
   #wantsFresh = false;
 
-  // Towards the client
-  #isPaused = false;
-  /** Bytes that the client has not taken yet although it should, and how many of them there may be. */
-  #aheadBytes = 0;
+  /** The connection takes no more for now. */
+  #isBlocked = false;
+  /** What of the answer may be read ahead of its client, in bytes. */
   #aheadBytesMax = 0;
+  #backpressure: Backpressure | null = null;
 
   constructor(request: Request, rules: ProxyRules, offer: UpgradeOffer | null) {
     this.#request = request;
@@ -94,7 +95,7 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
       this.onBodyReady(NO_BODY);
     } else if (request.downstream.requestBodyLength === 0) {
       this.onBodyReady(BODY_OF_NO_BYTES);
-    } else if (rules.proxy_request_buffering) {
+    } else if (rules.proxy_request_buffering || mustKnowLength(request, rules)) {
       this.#spool = new BodySpool(request, this);
       this.#spool.start();
     } else {
@@ -124,7 +125,7 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
     this.#destination = destination;
     request.proxied = destination;
     this.#target = target ?? this.#rules.target(request);
-    this.#tries = destination.group.startTries(this.#rules.proxy_next_upstream_tries);
+    this.#tries = destination.group.startTries(request, this.#rules.proxy_next_upstream_tries);
     this.#connect();
   }
 
@@ -138,7 +139,7 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
     request.activity = "connecting to upstream";
     const nowMs = performance.now();
     const { group, scheme } = destination;
-    const peer = group.choose(request, this.#tries, nowMs);
+    const peer = group.choose(this.#tries, nowMs);
     const attempt = new AttemptRecord(
       peer?.name ?? group.name,
       peer?.settings.server ?? "",
@@ -148,7 +149,8 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
     this.#attempt = attempt;
     request.attempts ??= [];
     request.attempts.push(attempt);
-    request.upstreamUrl = `${scheme}://${attempt.address}${this.#target}`;
+    const separator = attempt.address.startsWith("unix:") ? ":" : "";
+    request.upstreamUrl = `${scheme}://${attempt.address}${separator}${this.#target}`;
     if (peer === null) return this.#failTry(NO_LIVE_UPSTREAMS);
     this.#peer = peer;
     const route = this.#rules.route(request, scheme);
@@ -178,15 +180,15 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
     this.#isRequestSent = true;
     connection.requests++;
     this.#isBodySent = false;
+    this.#isBlocked = false;
     this.#attempt?.onConnected(connection, performance.now());
     request.activity = "sending request to upstream";
     transport.listener = reader;
     reader.begin(this, this.#method, this.#rules.proxy_buffer_size);
-    reader.expectWithin(this.#rules.proxy_send_timeout);
     transport.cork();
     transport.writeLatin1(this.#renderHead(body));
     body.send(this);
-    transport.uncork();
+    if (!transport.uncork()) this.#onBlocked();
     transport.resume();
   }
 
@@ -204,26 +206,44 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
   // The request's body, on its way
 
   writeBody(chunk: Buffer, start: number, end: number): boolean {
-    return this.#connection?.transport.write(chunk, start, end) ?? true;
+    return this.#hasRoomAfter(this.#connection?.transport.write(chunk, start, end));
   }
 
   writeBodyText(text: ByteString): boolean {
-    return this.#connection?.transport.writeLatin1(text) ?? true;
+    return this.#hasRoomAfter(this.#connection?.transport.writeLatin1(text));
+  }
+
+  #hasRoomAfter(hasRoom: boolean | undefined): boolean {
+    if (hasRoom === false) this.#onBlocked();
+    return hasRoom !== false;
+  }
+
+  #onBlocked(): void {
+    if (this.#isBlocked) return;
+    this.#isBlocked = true;
+    this.#connection?.user.expectWithin(this.#rules.proxy_send_timeout);
+  }
+
+  onUpstreamDrain(): void {
+    this.#isBlocked = false;
+    if (this.#isBodySent || this.#phase === "relaying") this.#expectAnswer();
+    else this.#connection?.user.expectNothing();
+    this.#body?.resume();
   }
 
   onBodySent(): void {
     this.#isBodySent = true;
     if (this.#phase !== "answering") return;
     this.#request.activity = "reading response header from upstream";
-    this.#connection?.user.expectWithin(this.#rules.proxy_read_timeout);
+    if (!this.#isBlocked) this.#expectAnswer();
   }
 
   onBodyFailure(failure: BodyFailure): void {
     this.#finishWith({ kind: "status", status: failure.status });
   }
 
-  onUpstreamDrain(): void {
-    this.#body?.resume();
+  #expectAnswer(): void {
+    this.#connection?.user.expectWithin(this.#rules.proxy_read_timeout);
   }
 
   // The answer
@@ -247,21 +267,23 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
     }
     fillResponse(request, rules, head);
     this.#phase = "relaying";
+    if (!this.#isBodySent) this.#expectAnswer();
     this.#aheadBytesMax = readsAhead(rules, head) ? rules.readAheadBytesMax : 0;
     request.activity = "reading upstream";
     request.sendHead();
   }
 
   onAnswerData(chunk: Buffer, start: number, end: number): void {
-    const request = this.#request;
-    if (this.#attempt !== null) this.#attempt.bodyBytes += end - start;
-    if (request.downstream.write(chunk, start, end)) return;
-    request.onWritable ??= () => this.#clientOnWritable();
-    this.#aheadBytes += end - start;
-    if (this.#aheadBytes <= this.#aheadBytesMax || this.#connection === null) return;
-    this.#isPaused = true;
-    this.#connection.transport.pause();
-    this.#connection.user.expectNothing();
+    const bytes = end - start;
+    if (this.#attempt !== null) this.#attempt.bodyBytes += bytes;
+    if (this.#request.downstream.write(chunk, start, end) || this.#connection === null) return;
+    this.#backpressure ??= new Backpressure(
+      this.#request,
+      this.#connection,
+      this.#aheadBytesMax,
+      this.#rules.proxy_read_timeout,
+    );
+    this.#backpressure.note(bytes);
   }
 
   onAnswerEnd(trailers: HeaderList | null, isReusable: boolean): void {
@@ -300,14 +322,6 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
   }
 
   // The client
-
-  #clientOnWritable(): void {
-    this.#aheadBytes = 0;
-    if (!this.#isPaused || this.#connection === null) return;
-    this.#isPaused = false;
-    this.#connection.user.expectWithin(this.#rules.proxy_read_timeout);
-    this.#connection.transport.resume();
-  }
 
   #clientOnGone(): void {
     if (this.#phase === "done" || this.#phase === "tunnel") return;
@@ -393,6 +407,7 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
   /** The request is no longer this exchange's. */
   #leave(): void {
     this.#phase = "done";
+    this.#request.activity = "sending to client";
     this.#spool?.abandon();
     this.#body?.release();
     this.#request.onClientGone = null;
@@ -403,4 +418,9 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
 /** 403 and 404 are answers that another peer might give differently, not failures of the peer. */
 function outcomeOf(failure: Failure): PeerOutcome {
   return failure.condition === "http_403" || failure.condition === "http_404" ? "success" : "failure";
+}
+
+/** HTTP/1.0 has no chunks: a body of unknown length is read whole, whatever proxy_request_buffering says, as in nginx. */
+function mustKnowLength(request: Request, rules: ProxyRules): boolean {
+  return rules.proxy_http_version === "1.0" && request.downstream.requestBodyLength === null;
 }

@@ -37,13 +37,34 @@ export const NO_LIVE_UPSTREAMS: Failure = {
   retry: "never",
 };
 
-/** A failure of the connection, from the error that Node gives. */
-export function connectionFailure(error: Error, systemCall: "connect" | "recv" | "writev"): Failure {
-  return {
-    ...upstreamFailure("error", `${systemCall}() failed (${describeSystemError(error)})`),
-    cause: error,
-  };
+/** A failure of a connection that stood, from the error that Node gives. */
+export function connectionFailure(error: Error): Failure {
+  const call = "syscall" in error && error.syscall === "write" ? "writev" : "recv";
+  return { ...upstreamFailure("error", `${call}() failed (${describeSystemError(error)})`), cause: error };
 }
+
+/** A failure to connect. What fails at once is told with the address, as nginx does it. */
+export function connectFailure(error: Error, peerName: string): Failure {
+  const reason = describeSystemError(error);
+  const code = "code" in error ? error.code : undefined;
+  const isImmediate = peerName.startsWith("unix:") || code === "ENETUNREACH" || code === "EADDRNOTAVAIL";
+  const message = isImmediate
+    ? `connect() to ${peerName} failed (${reason})`
+    : `connect() failed (${reason})`;
+  const isExpected = code === undefined || EXPECTED_CONNECT_ERRORS.has(code);
+  return { ...upstreamFailure("error", message), level: isExpected ? "error" : "crit", cause: error };
+}
+
+/** What an upstream that is down looks like; anything else is about this machine. */
+const EXPECTED_CONNECT_ERRORS: ReadonlySet<unknown> = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ENETDOWN",
+  "ENETUNREACH",
+  "EHOSTDOWN",
+  "EHOSTUNREACH",
+  "ETIMEDOUT",
+]);
 
 /** A failure of the upstream's, which another peer may not have. */
 export function upstreamFailure(condition: "error" | "timeout" | "invalid_header", message: string): Failure {

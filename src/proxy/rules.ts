@@ -72,6 +72,7 @@ export interface ProxyRules extends DialSettings, UpgradeRules {
   readonly proxy_pass: ProxyPass;
   /** The request target that goes upstream, given what the location and proxy_pass say about it. */
   readonly target: (request: Request) => ByteString;
+  readonly proxy_http_version: "1.0" | "1.1";
   readonly proxy_method: Template | null;
   /** How connections are made: proxy_bind and proxy_ssl_*. */
   readonly route: (request: Request, scheme: "http" | "https") => DialRoute;

@@ -144,7 +144,8 @@ export function writesUpgrade({ websocket_upgrade, head }: UpgradeRules): boolea
 
 /** Whether Upgrade reaches the upstream at all. */
 function passesOn(rules: UpgradeRules): boolean {
-  return writesUpgrade(rules) || rules.head.upgrade !== null;
+  const { upgrade } = rules.head;
+  return writesUpgrade(rules) || (upgrade !== null && upgrade.constant !== "");
 }
 
 /** nginx's own behaviour, asked for twice over: whatever the protocol and whatever a 101 says. */

@@ -98,7 +98,7 @@ export class UpstreamReader implements TransportListener, BodySink {
   }
 
   onClose(error: Error | null): void {
-    this.#fail(error === null ? CLOSED_PREMATURELY : connectionFailure(error, "recv"));
+    this.#fail(error === null ? CLOSED_PREMATURELY : connectionFailure(error));
   }
 
   onDrain(): void {

@@ -3,7 +3,7 @@ import { checkServerIdentity, type ConnectionOptions, type SecureContext } from 
 import type { DialOptions } from "../base/transport.ts";
 import type { ConnectionProfile } from "../upstream/connection-pool.ts";
 import type { Peer } from "../upstream/peer.ts";
-import { connectionFailure, type Failure, upstreamFailure } from "./failure.ts";
+import { type Failure, upstreamFailure } from "./failure.ts";
 
 /** Sessions kept for one peer: one for each name it is dialled under, of which variables can make any number. */
 const SESSIONS_PER_PEER_MAX = 64;
@@ -71,10 +71,9 @@ export function nameWithoutPort(name: string): string {
   return literal ?? name.replace(/:\d*$/, "");
 }
 
-/** A failure of a connection that TLS was to be spoken on, in nginx's words. */
+/** A failure of a TLS handshake, in nginx's words. */
 export function tlsFailure(error: Error, name: string): Failure {
   const code = "code" in error && typeof error.code === "string" ? error.code : "";
-  if ("syscall" in error && error.syscall === "connect") return connectionFailure(error, "connect");
   return {
     ...upstreamFailure("error", describe(error, code, name)),
     activity: "SSL handshaking to upstream",

@@ -65,7 +65,7 @@ function toErrorPage(request: Request, page: ErrorPage, status: number): Outcome
   const shown = SHOWN_STATUS.get(status) ?? status;
   if (target.startsWith("/") || target.startsWith("@")) {
     request.statusOverride = page.overwrite === "page" ? 0 : (page.overwrite ?? shown);
-    request.response.headers = new HeaderList();
+    dropHeaders(request);
     if (target.startsWith("@")) return { kind: "named", name: target };
     if (request.method !== "HEAD") request.method = "GET";
     const question = target.indexOf("?");
@@ -77,6 +77,13 @@ function toErrorPage(request: Request, page: ErrorPage, status: number): Outcome
       ? page.overwrite
       : 302;
   return { kind: "redirect", status: redirectStatus, location: target };
+}
+
+/** The page is another answer; only the challenge of a 401 goes with whatever page that gets. */
+function dropHeaders({ response }: Request): void {
+  const challenge = response.headers.get("www-authenticate");
+  response.headers = new HeaderList();
+  if (challenge !== undefined) response.headers.append("WWW-Authenticate", challenge);
 }
 
 function sendStandardPage(request: Request, outcome: Final): void {

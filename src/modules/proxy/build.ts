@@ -59,6 +59,10 @@ export function buildRules(scope: Scope, { pass, level }: PlacedPass, check: Che
   return {
     ...settings,
     ...upgrade,
+    // nginx lets a time of 0 pass at once; a deadline needs some time to pass.
+    proxy_connect_timeout: Math.max(1, settings.proxy_connect_timeout),
+    proxy_send_timeout: Math.max(1, settings.proxy_send_timeout),
+    proxy_read_timeout: Math.max(1, settings.proxy_read_timeout),
     proxy_pass,
     route,
     target: targetMaker(pass, level),
