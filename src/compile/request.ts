@@ -153,7 +153,8 @@ let idCounter = 0;
  */
 export class Request {
   readonly connection: Connection;
-  readonly downstream: Downstream;
+  /** The way to the client; limit_rate puts a slower one in its place. */
+  downstream: Downstream;
   readonly head: RequestHead;
   readonly listener: ListenerPlan;
   private readonly route: RouteState;

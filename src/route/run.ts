@@ -6,6 +6,7 @@ import type { LogLevel } from "../observe/error-log.ts";
 import { answer, answerStatus } from "./answer.ts";
 import { findLocation } from "./locate.ts";
 import { withContext } from "./log-context.ts";
+import { pace } from "./paced-downstream.ts";
 
 /*
  * A request goes through these phases in this order. An outcome other than "next" leaves the order: it answers,
@@ -142,6 +143,7 @@ function enterLocation(request: Request): Outcome {
     request.log("error", `client intended to send too large body: ${length} bytes`);
     return { kind: "status", status: 413 };
   }
+  if (request.location.core.limit_rate !== null) pace(request);
   return NEXT;
 }
 

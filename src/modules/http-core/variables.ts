@@ -114,7 +114,6 @@ const requestVariables: readonly VariableRow[] = [
   value(
     { name: "limit_rate", doc: "The rate limit of the answer in bytes per second.", from: "request" },
     (request) => request.location.core.limit_rate?.render(request) ?? "0",
-    { changeable: true },
   ),
   value(
     { name: "remote_addr", doc: "The client's address.", from: "connection" },
