@@ -36,6 +36,8 @@ export interface Spread {
 
 export interface Figure {
   readonly contender: string;
+  /** How many rounds the figures come from. */
+  readonly rounds: number;
   /** CPU microseconds per unit, or bytes per idle tunnel; absent for the direct run. */
   readonly cost?: Spread;
   readonly perSecond?: Spread;
@@ -60,20 +62,22 @@ interface Course {
 
 /**
  * Opens the scenario's connections through every entrant, warms each up, then measures in turn: A B C A B C. Whoever fails
- * is left out of what follows and reported with the reason.
+ * is left out of what follows and reported with the reason. After `deadlineMs` no further round begins, but there is always one.
  */
 export async function measure(
   scenario: Scenario,
   entrants: readonly Entrant[],
   generator: Generator,
   pace: Pace,
+  deadlineMs: number,
 ): Promise<Figure[]> {
   const courses = entrants.map((entrant): Course => ({ entrant, rounds: [] }));
   await each(courses, async (course) => {
     course.session = await generator.open(targetOf(scenario, course.entrant), scenario.work);
   });
-  await each(courses, (course) => warmUp(course, scenario.work, pace));
-  for (let round = 0; round < pace.rounds; round++) {
+  const warmUntilMs = (Date.now() + deadlineMs) / 2;
+  await each(courses, (course) => warmUp(course, scenario.work, pace.warmUpMs, warmUntilMs));
+  for (let round = 0; round < pace.rounds && (round === 0 || Date.now() < deadlineMs); round++) {
     await each(courses, (course) => runRound(course, pace.roundMs));
   }
   await each(courses, ({ session }) => session?.close());
@@ -98,11 +102,11 @@ async function each(
  * Runs until the code in question has been compiled for good, which takes a number of calls rather than a time; on a busy
  * machine that may be long.
  */
-async function warmUp({ session }: Course, work: Work, { warmUpMs }: Pace): Promise<void> {
-  if (session === undefined) return;
+async function warmUp({ session }: Course, work: Work, turnMs: number, deadlineMs: number): Promise<void> {
   let units = 0;
-  for (let turn = 0; turn < WARM_UP_TURNS_MAX && (turn === 0 || units < warmUpUnits(work)); turn++) {
-    units += (await session.run(warmUpMs)).units;
+  for (let turn = 0; turn < WARM_UP_TURNS_MAX && (turn === 0 || Date.now() < deadlineMs); turn++) {
+    units += (await session?.run(turnMs))?.units ?? 0;
+    if (units >= warmUpUnits(work)) return;
   }
 }
 
@@ -125,11 +129,12 @@ async function runRound({ entrant, session, rounds }: Course, roundMs: number): 
 
 function figureOf({ entrant, rounds, failure }: Course): Figure {
   if (failure !== undefined || rounds.length === 0) {
-    return { contender: entrant.name, failure: failure ?? "nothing was measured" };
+    return { contender: entrant.name, rounds: rounds.length, failure: failure ?? "nothing was measured" };
   }
   const costs = rounds.flatMap((round) => round.costMicros ?? []);
   return {
     contender: entrant.name,
+    rounds: rounds.length,
     ...(costs.length > 0 && { cost: spreadOf(costs) }),
     perSecond: spreadOf(rounds.map(({ sample }) => sample.units / sample.seconds)),
     p50Micros: spreadOf(rounds.map(({ sample }) => sample.p50Micros)),
@@ -146,7 +151,8 @@ export async function measureMemory(
   entrant: Entrant,
   generator: Generator,
 ): Promise<Figure> {
-  if (entrant.pid === undefined || scenario.work.kind !== "idle") return { contender: entrant.name };
+  if (entrant.pid === undefined || scenario.work.kind !== "idle")
+    return { contender: entrant.name, rounds: 0 };
   const target = targetOf(scenario, entrant);
   const tunnels = scenario.work.tunnels;
   try {
@@ -156,9 +162,9 @@ export async function measureMemory(
     sessions.push(await generator.open(target, scenario.work));
     const after = await settledMemoryBytes(entrant.pid);
     for (const session of sessions) await session.close();
-    return { contender: entrant.name, cost: spreadOf([(after - before) / tunnels]) };
+    return { contender: entrant.name, rounds: 1, cost: spreadOf([(after - before) / tunnels]) };
   } catch (reason) {
-    return { contender: entrant.name, failure: messageOf(reason) };
+    return { contender: entrant.name, rounds: 0, failure: messageOf(reason) };
   }
 }
 

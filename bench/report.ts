@@ -51,8 +51,8 @@ export function header(contenders: Report["contenders"]): string {
 contenders: ${present.join(", ") || "none"}${missing.length > 0 ? `\nmissing:    ${missing.join(", ")}` : ""}
 
 CPU is user and system time of the proxy's own processes and threads, per unit of work; "×nginx" compares it with nginx in
-the same run. ± is half the distance between the best and the worst round. "direct" has no proxy: it is the floor of latency
-and the ceiling of this load generator.
+the same run. ± is half the distance between the best and the worst round, "?" where there was one alone. "direct" has no
+proxy: it is the floor of latency and the ceiling of this load generator.
 
 What these figures do not mean: they are no promise of throughput. Generator, backend and proxy share this machine's cores
 and its loopback device, so messages per second and latency tell as much about the generator as about the proxy; a faster
@@ -77,9 +77,7 @@ export function table({ scenario, figures, target }: Result): string {
     return [
       figure.contender,
       fixed(figure.cost, 1),
-      figure.cost === undefined
-        ? ""
-        : `${(((figure.cost.max - figure.cost.min) / 2 / figure.cost.median) * 100).toFixed(0)} %`,
+      spreadText(figure),
       ...ratios,
       fixed(figure.perSecond, 0),
       fixed(figure.p50Micros, 0),
@@ -131,6 +129,12 @@ function ratio(figure: Figure, figures: readonly Figure[], to: string): number |
 
 function ratioText(figure: Figure, figures: readonly Figure[], to: string): string {
   return ratio(figure, figures, to)?.toFixed(2) ?? "";
+}
+
+/** One round has no spread, and must not look as if it were exact. */
+function spreadText({ cost, rounds }: Figure): string {
+  if (cost === undefined) return "";
+  return rounds < 2 ? "?" : `${(((cost.max - cost.min) / 2 / cost.median) * 100).toFixed(0)} %`;
 }
 
 function fixed(spread: Spread | undefined, digits: number, factor = 1): string {

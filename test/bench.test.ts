@@ -42,6 +42,7 @@ describe.skipIf(process.platform !== "linux")("npm run bench", { timeout: 60_000
     const [direct, ...others] = results[0]?.figures ?? [];
     expect(others).toEqual([]);
     expect(direct?.failure).toBeUndefined();
+    expect(direct?.rounds).toBeGreaterThan(0);
     expect(direct?.cost).toBeUndefined();
     expect(direct?.perSecond?.median).toBeGreaterThan(0);
     expect(direct?.p99Micros?.median).toBeGreaterThanOrEqual(direct?.p50Micros?.median ?? Infinity);
