@@ -59,6 +59,11 @@ export interface Check {
 
   /** `file` made absolute against the prefix, or against the configuration's own folder. */
   path(file: string, base: "prefix" | "conf"): string;
+  /**
+   * The contents of a file that the configuration names, such as a certificate. Throws the system's error. Workers get
+   * what the main process has read: it may read more, and the file may change between one worker and the next.
+   */
+  readFile(path: string): Buffer;
   /** The process-wide log file of that absolute path, or `stderr`; opened when the plan is activated. */
   logFile(path: string): LogFile;
   errorLog(targets: readonly { readonly file: LogFile; readonly level: LogLevel }[]): ErrorLog;

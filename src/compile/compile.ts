@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { isError, type Diagnostic } from "../config/diagnostic.ts";
 import { parseCommandLine, parseConfig, parseConfigFile } from "../config/parse.ts";
@@ -19,6 +20,8 @@ export interface CompileInput {
   readonly text?: string;
   /** Where files are read from; by default the disk. */
   readonly files?: ConfigFiles;
+  /** Where what the configuration names is read from, such as certificates: throws the system's error. By default the disk. */
+  readonly readFile?: (path: string) => Uint8Array;
   /** Absolute; what log files, roots and the like are relative to. */
   readonly prefix: string;
   /** Where errors go if no error_log says otherwise: an absolute path, or `stderr`. */
@@ -34,6 +37,8 @@ export interface CompileResult {
   /** Everything there is to say about it, in reading order; with a plan, warnings only. */
   readonly diagnostics: readonly Diagnostic[];
   readonly tree: Tree;
+  /** What was read besides the configuration: contents by absolute path. */
+  readonly filesRead: ReadonlyMap<string, Uint8Array>;
 }
 
 /** Text -> Tree -> Plan. Nothing is opened or bound; names are resolved and certificates read. */
@@ -42,6 +47,7 @@ export async function compile(input: CompileInput): Promise<CompileResult> {
   const compiler = new Compiler(
     { prefix, confPrefix: dirname(file), defaultErrorLog: input.defaultErrorLog },
     modules.flatMap((module) => module.variables ?? []),
+    input.readFile ?? ((path) => readFileSync(path)),
   );
   const index = new RowIndex(modules);
   const options = {
@@ -60,7 +66,12 @@ export async function compile(input: CompileInput): Promise<CompileResult> {
   compiler.diagnostics.push(...parsed.diagnostics);
   // What a broken text would mean is guesswork: its own errors are the answer.
   if (parsed.diagnostics.some(isError))
-    return { plan: null, diagnostics: compiler.diagnostics, tree: parsed.tree };
+    return {
+      plan: null,
+      diagnostics: compiler.diagnostics,
+      tree: parsed.tree,
+      filesRead: compiler.filesRead,
+    };
 
   walk(parsed.tree.directives, compiler.main, index, compiler);
   const plan = build(file, modules, compiler);
@@ -70,6 +81,7 @@ export async function compile(input: CompileInput): Promise<CompileResult> {
     plan: compiler.hasErrors ? null : plan,
     diagnostics: compiler.diagnostics,
     tree: parsed.tree,
+    filesRead: compiler.filesRead,
   };
 }
 

@@ -25,10 +25,12 @@ export class Compiler implements Check {
   readonly statefulParts: Stateful[] = [];
   readonly logFiles: Set<LogFile> = new Set();
   readonly variables: Variables;
+  readonly filesRead: Map<string, Uint8Array> = new Map();
   scope: Scope;
   /** The directive in hand while the text is walked: nginx names the line it ends on. */
   directive: Directive | null = null;
 
+  private readonly read: (path: string) => Uint8Array;
   private readonly shared = new Map<SharedKey<unknown>, unknown>();
   private readonly tasks: (() => Promise<void>)[] = [];
   private readonly locationPlans = new Map<Scope, LocationPlan>();
@@ -36,11 +38,13 @@ export class Compiler implements Check {
   constructor(
     places: Pick<Check, "prefix" | "confPrefix" | "defaultErrorLog">,
     rows: readonly VariableRow[],
+    read: (path: string) => Uint8Array,
   ) {
     this.prefix = places.prefix;
     this.confPrefix = places.confPrefix;
     this.defaultErrorLog = places.defaultErrorLog;
     this.scope = this.main;
+    this.read = read;
     this.variables = new Variables(rows, (span, message, extra) => this.error(span, message, extra));
   }
 
@@ -117,6 +121,12 @@ export class Compiler implements Check {
 
   path(file: string, base: "prefix" | "conf"): string {
     return isAbsolute(file) ? file : join(base === "conf" ? this.confPrefix : this.prefix, file);
+  }
+
+  readFile(path: string): Buffer {
+    const bytes = this.read(path);
+    this.filesRead.set(path, bytes);
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   logFile(path: string): LogFile {

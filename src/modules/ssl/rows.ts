@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { describeSystemError } from "../../base/errno.ts";
 import type { Word } from "../../config/tree.ts";
 import type { Check } from "../../compile/check.ts";
@@ -55,7 +54,7 @@ function loadFile(word: Word, what: string, check: Check): LoadedFile | undefine
   }
   const file = check.path(word.text, "conf");
   try {
-    return { path: file, bytes: readFileSync(file), word };
+    return { path: file, bytes: check.readFile(file), word };
   } catch (error) {
     const isMissing = error instanceof Error && "code" in error && error.code === "ENOENT";
     // For a missing file, what OpenSSL says through nginx, since that is what people search for.
