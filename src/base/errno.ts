@@ -4,6 +4,7 @@ import { getSystemErrorName } from "node:util";
 const descriptions: Readonly<Record<string, string>> = {
   EPERM: "Operation not permitted",
   ENOENT: "No such file or directory",
+  ESRCH: "No such process",
   EIO: "Input/output error",
   EBADF: "Bad file descriptor",
   EAGAIN: "Resource temporarily unavailable",

@@ -5,10 +5,11 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { assert } from "../base/assert.ts";
 import { describeSystemError } from "../base/errno.ts";
+import { portOwner } from "../process/port-owner.ts";
 import { ensureSelfSigned } from "../process/self-signed.ts";
 import { type ChatBackend, startChatBackend } from "./demo-chat.ts";
 import { type DemoGate, runGateProcess } from "./demo-gate.ts";
-import { portObstacle, portOwner } from "./demo-ports.ts";
+import { portObstacle } from "./demo-ports.ts";
 
 const QUICKSTART = fileURLToPath(new URL("../../examples/quickstart", import.meta.url));
 /** Where the certificate, the logs and the pid file are kept, as the configuration says too. */
@@ -136,8 +137,9 @@ function explainObstacle(code: string, flag: "http" | "https", port: number): st
   const other = `${ownCommand()} --${flag} ${port < 1024 ? port + 8_000 : port + 10}`;
   if (code === "EACCES") return `port ${port} needs privileges; take another one: ${other}`;
   if (code !== "EADDRINUSE") return `cannot listen on port ${port} (${code}); take another one: ${other}`;
-  const owner = portOwner(port) ?? "another program";
-  return `port ${port} is taken by ${owner}; nothing was started.\nEnd that program, or take another port: ${other}`;
+  const owner = portOwner(port);
+  const taker = owner === undefined ? "another program" : `${owner.command} (pid ${owner.pid})`;
+  return `port ${port} is taken by ${taker}; nothing was started.\nEnd that program, or take another port: ${other}`;
 }
 
 /** The command as the person typed it. */
