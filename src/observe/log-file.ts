@@ -17,6 +17,9 @@ const PENDING_BYTES_MAX = 64 * 1024;
 /**
  * One file that log lines are appended to. There is one object per path in a process, so that a reload goes on
  * writing to the open file and a reopen finds them all. Lines of one turn of the event loop go out in one write.
+ *
+ * It stays open while a plan that names it is in force. What requests of former plans still write is appended all the
+ * same, by opening the file for each write, so that reloads cannot pile up open files.
  */
 export class LogFile {
   /** Absolute path, or `stderr`. */
@@ -24,6 +27,9 @@ export class LogFile {
   /** The folder is made where it is missing: for the places that are chosen by default and not by anybody. */
   makesFolder = false;
   private descriptor: number | null = null;
+  /** Plans, prepared or in force, that have it open. */
+  private users = 0;
+  private wasOpened = false;
   private pending = "";
   private flushScheduled = false;
   /** Bytes that are gathered before they are written; 0: what one turn of the event loop gives. */
@@ -35,22 +41,23 @@ export class LogFile {
     this.path = path;
   }
 
-  get isOpen(): boolean {
-    return this.descriptor !== null;
-  }
-
-  /** Opens for appending; harmless when open. Throws the system's error. */
+  /** Opens for appending, or joins those who have it open: each calls {@link close}. Throws the system's error. */
   open(): void {
-    this.descriptor ??= INHERITED.get(this.path) ?? this.openForAppending();
+    this.descriptor ??= this.openDescriptor();
+    this.users++;
+    this.wasOpened = true;
   }
 
-  /** Closes and opens the path anew, after somebody has moved the file away. */
+  /**
+   * Closes and opens the path anew, after somebody has moved the file away. Throws the system's error, and goes on with
+   * the old file then.
+   */
   reopen(): void {
     this.flush();
-    if (INHERITED.has(this.path)) return;
+    if (this.descriptor === null) return;
     const before = this.descriptor;
-    this.descriptor = this.openForAppending();
-    if (before !== null) closeSync(before);
+    this.descriptor = this.openDescriptor();
+    this.closeDescriptor(before);
   }
 
   /** Gathers so many bytes before they are written, for at most so many milliseconds (null: for as long as it takes). */
@@ -59,7 +66,7 @@ export class LogFile {
     this.flushMs = flushMs;
   }
 
-  /** Appends a byte string, newline included. Lines for a file that is not open are lost. */
+  /** Appends a byte string, newline included. Lines for a file that was never opened are lost. */
   write(line: string): void {
     if (this.bufferBytes > 0 && this.pending.length + line.length > this.bufferBytes) this.flush();
     this.pending += line;
@@ -68,7 +75,7 @@ export class LogFile {
   }
 
   private scheduleFlush(): void {
-    if (this.bufferBytes > 0) {
+    if (this.bufferBytes > 0 && this.users > 0) {
       if (this.flushMs !== null) this.flushTimer ??= setTimeout(() => this.flush(), this.flushMs).unref();
     } else if (!this.flushScheduled) {
       this.flushScheduled = true;
@@ -76,31 +83,49 @@ export class LogFile {
     }
   }
 
-  private openForAppending(): number {
-    if (this.makesFolder) mkdirSync(dirname(this.path), { recursive: true });
-    return openSync(this.path, "a", 0o644);
-  }
-
   flush(): void {
     this.flushScheduled = false;
     if (this.flushTimer !== null) clearTimeout(this.flushTimer);
     this.flushTimer = null;
-    if (this.descriptor === null || this.pending === "") return;
-    const bytes = Buffer.from(this.pending, "latin1");
+    const { pending } = this;
     this.pending = "";
+    if (pending === "" || !this.wasOpened) return;
     try {
-      for (let written = 0; written < bytes.length; ) {
-        written += writeSync(this.descriptor, bytes, written);
+      const descriptor = this.descriptor ?? this.openDescriptor();
+      try {
+        writeAll(descriptor, Buffer.from(pending, "latin1"));
+      } finally {
+        if (this.descriptor === null) this.closeDescriptor(descriptor);
       }
     } catch {
       // A full disk or a closed pipe must not end the proxy; there is nowhere left to say so.
     }
   }
 
+  /** Gives back what {@link open} has taken; the last one closes the file. */
   close(): void {
     this.flush();
-    if (this.descriptor !== null && !INHERITED.has(this.path)) closeSync(this.descriptor);
+    this.users--;
+    if (this.users > 0 || this.descriptor === null) return;
+    this.closeDescriptor(this.descriptor);
     this.descriptor = null;
+  }
+
+  private openDescriptor(): number {
+    const inherited = INHERITED.get(this.path);
+    if (inherited !== undefined) return inherited;
+    if (this.makesFolder) mkdirSync(dirname(this.path), { recursive: true });
+    return openSync(this.path, "a", 0o644);
+  }
+
+  private closeDescriptor(descriptor: number): void {
+    if (!INHERITED.has(this.path)) closeSync(descriptor);
+  }
+}
+
+function writeAll(descriptor: number, bytes: Buffer): void {
+  for (let written = 0; written < bytes.length; ) {
+    written += writeSync(descriptor, bytes, written);
   }
 }
 
