@@ -21,6 +21,8 @@ export interface ListenerOptions {
   readonly exclusive?: boolean;
   /** Shared by all listeners of a process; one with a secret of its own by default. */
   readonly tls?: TlsAcceptor;
+  /** Connections are accepted but wait until {@link Listener.letGo}: for a plan that is not in force yet. */
+  readonly isHeld?: boolean;
 }
 
 /** How many idle connections make room for a new one. */
@@ -44,12 +46,15 @@ export class Listener {
   readonly #server: Server;
   readonly #tls: TlsAcceptor;
   readonly #connections = new Set<OpenConnection>();
+  /** Connections that wait for the plan to come into force; null where none has to. */
+  #held: Socket[] | null;
   #onEmpty: (() => void) | null = null;
 
   private constructor(plan: ListenerPlan, options: ListenerOptions) {
     this.plan = plan;
     this.#options = options;
     this.#tls = options.tls ?? new TlsAcceptor();
+    this.#held = options.isHeld === true ? [] : null;
     this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
     this.#server.on("connection", (socket) => this.#serverOnConnection(socket));
   }
@@ -77,6 +82,13 @@ export class Listener {
     return addressText(this.address);
   }
 
+  /** The plan is in force: serves the connections that have waited, and from now on each as it comes. */
+  letGo(): void {
+    const held = this.#held ?? [];
+    this.#held = null;
+    for (const socket of held) if (!socket.destroyed) this.#serverOnConnection(socket);
+  }
+
   /**
    * Accepts nothing more, closes idle connections, and busy ones after their answer. Resolves when the last connection,
    * tunnels included, is gone.
@@ -94,6 +106,7 @@ export class Listener {
   closeNow(): void {
     this.#server.close();
     for (const connection of this.#connections) connection.closeNow();
+    for (const socket of this.#held ?? []) socket.destroy();
   }
 
   #listen(address: ListenAddress): Promise<BindError | null> {
@@ -128,6 +141,10 @@ export class Listener {
     const { counts } = this.#options;
     // A reset between accept and here must not be an unhandled event.
     socket.on("error", ignoreError);
+    if (this.#held !== null) {
+      this.#held.push(socket);
+      return;
+    }
     counts.accepted++;
     if (!this.#hasRoom()) {
       socket.destroy();
