@@ -45,7 +45,7 @@ export interface GateEvents {
 /** The configuration was refused, or an address or file could not be had. Nothing has changed. */
 export class ConfigurationError extends Error {
   override readonly name = "ConfigurationError";
-  /** Every error and warning as data; empty where the fault lies outside the text, such as a taken port. */
+  /** Every error as data, a taken port (`bind-failed`) or an unwritable log (`open-failed`) among them. */
   readonly diagnostics: readonly Diagnostic[];
 
   constructor(message: string, diagnostics: readonly Diagnostic[]) {
@@ -136,7 +136,7 @@ export class WebSocketGate extends EventEmitter<GateEvents> {
 
   async #commit(plan: Plan): Promise<void> {
     const result = await this.#gate.prepare(plan);
-    if (!result.ok) throw new ConfigurationError(result.messages.join("\n"), []);
+    if (!result.ok) throw new ConfigurationError(describe(result.faults), result.faults);
     this.#gate.commit(result.prepared);
   }
 
@@ -162,8 +162,9 @@ function sourceOf(options: GateOptions): Source {
   if (isText === (options.file !== undefined))
     throw new TypeError('createGate takes either "config" or "file"');
   const config = isText ? join(prefix, "configuration") : resolve(options.file ?? "");
+  const errorLog = options.errorLog ?? "stderr";
   return {
-    places: { config, prefix, errorLog: options.errorLog ?? "stderr" },
+    places: { config, prefix, errorLog, backgroundErrorLog: errorLog },
     globals: null,
     files: isText ? { [config]: options.config ?? "" } : null,
   };

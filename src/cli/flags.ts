@@ -34,19 +34,24 @@ const SWITCHES = "tTqvVh?";
 
 /**
  * Reads flags as ngx_get_options: single letters that may stand together, an argument glued to its letter or as the
- * next word. `-T` implies `-t`; `-g` may be repeated.
+ * next word. `-T` implies `-t`; `-g` may be repeated. `--help` and `--version`, which nginx does not know, are what people
+ * try first.
  */
 export function parseFlags(args: readonly string[]): FlagsResult {
   const values = new Map<string, string[]>();
   const switches = new Set<string>();
   for (let i = 0; i < args.length; i++) {
     const word = args[i] ?? "";
+    if (word === "--help" || word === "--version") {
+      switches.add(word === "--help" ? "h" : "v");
+      continue;
+    }
     if (!word.startsWith("-") || word === "-") return { ok: false, message: `invalid option: "${word}"` };
     for (let j = 1; j < word.length; j++) {
       const letter = word[j] ?? "";
       const wanted = ARGUMENTS.get(letter);
       if (wanted === undefined) {
-        if (!SWITCHES.includes(letter)) return { ok: false, message: `invalid option: "${word.slice(j)}"` };
+        if (!SWITCHES.includes(letter)) return { ok: false, message: `invalid option: "${letter}"` };
         switches.add(letter);
         continue;
       }

@@ -10,6 +10,8 @@ import { testConfiguration } from "./test-configuration.ts";
 
 /** Runs a command line and leaves its exit code in `process.exitCode`. */
 export async function main(args: readonly string[]): Promise<void> {
+  // Whoever reads our output may go away, as `head` does.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   process.exitCode = await dispatch(args);
 }
 
@@ -23,19 +25,20 @@ async function dispatch(args: readonly string[]): Promise<number> {
     return 1;
   }
   const { flags } = parsed;
-  if (flags.help || flags.version || flags.build) return printAbout(flags);
+  if (flags.help || flags.version || flags.build) printAbout(flags);
+  // As in nginx, -v does not keep -t from being done.
+  if (flags.help || ((flags.version || flags.build) && !flags.test)) return 0;
   const source = { places: findPlaces(flags), globals: flags.globals, files: null };
   if (flags.test) return testConfiguration(source, flags);
   if (flags.signal !== null) return sendSignal(source, flags.signal);
   return serve(source);
 }
 
-function printAbout(flags: Flags): number {
+function printAbout(flags: Flags): void {
   process.stderr.write(`wsgate version: wsgate/${VERSION}\n`);
   if (flags.build)
     process.stderr.write(
       `running on Node.js ${process.version}, ${process.platform} ${process.arch}, OpenSSL ${process.versions.openssl}\n`,
     );
   if (flags.help) process.stdout.write(HELP);
-  return 0;
 }

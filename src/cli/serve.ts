@@ -1,15 +1,25 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
 import { startDaemon } from "../process/daemon.ts";
 import { formatDiagnostics, load, type Source } from "../process/load.ts";
 import { run } from "../process/run.ts";
 
-/** The main job: compile the configuration and run it until a signal ends it. */
+/** The main job: compile the configuration, run it until a signal ends it, and end the process. */
 export async function serve(source: Source): Promise<number> {
   const compiled = await load(source);
   process.stderr.write(formatDiagnostics(compiled.diagnostics, process.stderr.isTTY));
   const { plan } = compiled;
   if (plan === null) return 1;
-  if (plan.main.daemon) return startDaemon(source);
-  const code = await run(source, { ...compiled, plan });
-  // Clients are gone and logs are written: an upstream that has not closed its half must not keep the process.
-  process.exit(code);
+  if (plan.main.daemon) return serveInBackground(source);
+  return process.exit(await run(source, { ...compiled, plan }));
+}
+
+async function serveInBackground(source: Source): Promise<number> {
+  const { errorLog, backgroundErrorLog } = source.places;
+  if (errorLog !== backgroundErrorLog) mkdirSync(dirname(backgroundErrorLog), { recursive: true });
+  const background = { ...source, places: { ...source.places, errorLog: backgroundErrorLog } };
+  const { plan } = await load(background);
+  const logsToStderr =
+    plan?.logFiles.some(({ path }) => path === "stderr" || path === "/dev/stderr") === true;
+  return startDaemon(background, logsToStderr);
 }

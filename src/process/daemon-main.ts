@@ -4,19 +4,19 @@ import { formatDiagnostics, load, type Source } from "./load.ts";
 import { run } from "./run.ts";
 
 /** The main process behind `daemon on`: does what the foreground one does, and tells its starter how that began. */
-async function runInBackground(source: Source): Promise<void> {
+async function runInBackground(source: Source): Promise<number> {
   const compiled = await load(source);
   const { plan } = compiled;
   if (plan === null) {
-    tell({ kind: "failed", messages: [formatDiagnostics(compiled.diagnostics, false).trimEnd()] });
-    return;
+    tell({ kind: "failed", text: formatDiagnostics(compiled.diagnostics, false) });
+    return 1;
   }
-  process.exitCode = await run(
+  return run(
     source,
     { ...compiled, plan },
     {
       onReady: () => tell({ kind: "ready" }),
-      onRefusal: (messages) => tell({ kind: "failed", messages }),
+      onRefusal: (text) => tell({ kind: "failed", text }),
     },
   );
 }
@@ -25,4 +25,10 @@ function tell(message: DaemonMessage): void {
   process.send?.(message);
 }
 
-process.once("message", (source: Source) => void runInBackground(source));
+/** Ends, but not before whoever started this process has read why: then it disconnects. */
+function exit(code: number): void {
+  if (process.connected) process.once("disconnect", () => process.exit(code));
+  else process.exit(code);
+}
+
+process.once("message", (source: Source) => void runInBackground(source).then(exit));

@@ -5,31 +5,39 @@ import type { Source } from "./load.ts";
 /** Tells the process that the terminal waits for whether the one behind it serves. */
 export type DaemonMessage =
   | { readonly kind: "ready" }
-  /** What would have stood on the terminal. */
-  | { readonly kind: "failed"; readonly messages: readonly string[] };
+  /** `text` is what would have stood on the terminal. */
+  | { readonly kind: "failed"; readonly text: string };
 
 /**
  * `daemon on`: starts the main process anew, detached from the terminal, and resolves with the exit code of the command
- * once that one serves or has failed. Its standard streams are gone; what it has to say stands in the error log.
+ * once that one serves or has failed. Of its standard streams only standard error remains, as in nginx, and only where
+ * the configuration logs to it.
  */
-export function startDaemon(source: Source): Promise<number> {
+export function startDaemon(source: Source, logsToStderr: boolean): Promise<number> {
   const child = spawn(process.execPath, [fileURLToPath(new URL("daemon-main.js", import.meta.url))], {
     detached: true,
-    stdio: ["ignore", "ignore", "ignore", "ipc"],
+    stdio: ["ignore", "ignore", logsToStderr ? "inherit" : "ignore", "ipc"],
   });
-  child.send(source);
   return new Promise((resolve) => {
+    const fail = (text: string): void => {
+      process.stderr.write(text);
+      resolve(1);
+    };
+    // Ctrl-C while the terminal still waits takes the start back.
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => child.kill());
+    child.once("error", (error) => fail(`wsgate: [emerg] no background process: ${error.message}\n`));
+    child.once("exit", (code, signal) =>
+      fail(
+        `wsgate: [emerg] the background process ended with ${signal ?? `code ${code}`} before it was ready\n`,
+      ),
+    );
     child.on("message", (message: DaemonMessage) => {
-      if (message.kind === "failed")
-        process.stderr.write(message.messages.map((line) => `${line}\n`).join(""));
+      child.removeAllListeners();
       child.disconnect();
       child.unref();
-      resolve(message.kind === "ready" ? 0 : 1);
+      if (message.kind === "failed") fail(message.text);
+      else resolve(0);
     });
-    child.once("error", (error) => {
-      process.stderr.write(`wsgate: [emerg] the background process cannot be started: ${error.message}\n`);
-      resolve(1);
-    });
-    child.once("exit", () => resolve(1));
+    child.send(source, () => {});
   });
 }

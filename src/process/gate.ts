@@ -1,8 +1,11 @@
-import type { ListenerPlan, Plan } from "../compile/plan.ts";
+import { randomBytes } from "node:crypto";
+import type { Plan } from "../compile/plan.ts";
+import type { Diagnostic } from "../config/diagnostic.ts";
 import { Listener } from "../listen/listener.ts";
+import { TlsAcceptor } from "../listen/tls-acceptor.ts";
 import { connectionCounts } from "../observe/connections.ts";
-import type { LogFile } from "../observe/log-file.ts";
-import { openLogs } from "./log-files.ts";
+import { bindFault } from "./faults.ts";
+import { closeLogs, openLogs } from "./log-files.ts";
 import { requestHandler } from "./request-handler.ts";
 
 /** A plan whose files and addresses have been opened, and which can take over at once or be given up. */
@@ -10,13 +13,12 @@ export interface PreparedPlan {
   readonly plan: Plan;
   /** Listeners that the plan before did not have, bound and holding their connections back. */
   readonly opened: ReadonlyMap<string, Listener>;
-  readonly openedFiles: readonly LogFile[];
 }
 
 export type PrepareResult =
   | { readonly ok: true; readonly prepared: PreparedPlan }
-  /** In nginx's words, one for each address or file that could not be had. */
-  | { readonly ok: false; readonly messages: readonly string[] };
+  /** One for each address or file that could not be had. */
+  | { readonly ok: false; readonly faults: readonly Diagnostic[] };
 
 /**
  * One process's share of the proxy: the plan in force and the listeners that serve it. A new plan is prepared first,
@@ -25,8 +27,14 @@ export type PrepareResult =
 export class Gate {
   #plan: Plan | null = null;
   #listeners = new Map<string, Listener>();
-  /** Listeners of former plans whose last connections are still open. */
-  readonly #leaving = new Set<Promise<void>>();
+  /** Listeners of former plans whose last connections are still open, with the promise of their end. */
+  readonly #leaving = new Map<Listener, Promise<void>>();
+  readonly #tls: TlsAcceptor;
+
+  /** `ticketSecret`: what session tickets are sealed with, the same in all workers. */
+  constructor(ticketSecret: Buffer = makeTicketSecret()) {
+    this.#tls = new TlsAcceptor(ticketSecret);
+  }
 
   get plan(): Plan | null {
     return this.#plan;
@@ -38,83 +46,95 @@ export class Gate {
 
   /** Opens what the plan needs and this process does not have yet: log files and addresses. All or nothing. */
   async prepare(plan: Plan): Promise<PrepareResult> {
-    const logs = openLogs(plan);
-    const messages = [...logs.messages];
+    const faults: Diagnostic[] = [...openLogs(plan)];
+    if (faults.length > 0) return { ok: false, faults };
     const opened = new Map<string, Listener>();
     for (const listenerPlan of plan.listeners) {
       if (this.#listeners.has(listenerPlan.key)) continue;
-      const listener = await this.#open(listenerPlan);
+      const listener = await Listener.open(listenerPlan, {
+        handler: requestHandler,
+        counts: connectionCounts,
+        connectionsMax: () => this.#plan?.main.worker_connections ?? plan.main.worker_connections,
+        tls: this.#tls,
+        isHeld: true,
+      });
       if (listener instanceof Listener) opened.set(listenerPlan.key, listener);
-      else messages.push(listener.message);
+      else faults.push(bindFault(listenerPlan, listener));
     }
-    const prepared = { plan, opened, openedFiles: logs.opened };
-    if (messages.length === 0) return { ok: true, prepared };
+    const prepared = { plan, opened };
+    if (faults.length === 0) return { ok: true, prepared };
     this.abandon(prepared);
-    return { ok: false, messages };
+    return { ok: false, faults };
   }
 
   /** Gives back what a prepared plan has opened. */
-  abandon(prepared: PreparedPlan): void {
-    for (const listener of prepared.opened.values()) listener.closeNow();
-    for (const file of prepared.openedFiles) file.close();
+  abandon({ plan, opened }: PreparedPlan): void {
+    for (const listener of opened.values()) listener.closeNow();
+    for (const part of plan.stateful) part.retire();
+    closeLogs(plan);
   }
 
   /** Puts a prepared plan in force: new requests go by it, those in flight and open tunnels keep the one they have. */
   commit({ plan, opened }: PreparedPlan): void {
     const before = this.#plan;
-    const next = new Map<string, Listener>();
+    const listenersBefore = this.#listeners;
+    this.#plan = plan;
+    this.#listeners = new Map();
     for (const listenerPlan of plan.listeners) {
-      const kept = this.#listeners.get(listenerPlan.key);
+      const kept = listenersBefore.get(listenerPlan.key);
       if (kept !== undefined) kept.plan = listenerPlan;
       const listener = kept ?? opened.get(listenerPlan.key);
-      if (listener !== undefined) next.set(listenerPlan.key, listener);
+      if (listener !== undefined) this.#listeners.set(listenerPlan.key, listener);
     }
-    for (const part of plan.stateful) {
-      const predecessor = before?.stateful.find((each) => each.key === part.key);
-      if (predecessor !== undefined) part.adopt(predecessor);
+    for (const [key, listener] of listenersBefore) {
+      if (!this.#listeners.has(key)) this.#leave(listener);
     }
-    for (const [key, listener] of this.#listeners) {
-      if (!next.has(key)) this.#leave(listener);
-    }
-    this.#listeners = next;
-    this.#plan = plan;
-    for (const part of before?.stateful ?? []) part.retire();
-    for (const file of before?.logFiles ?? []) {
-      // Requests in flight may still log to it; it is flushed with each turn and closed when the process ends.
-      if (!plan.logFiles.includes(file)) file.flush();
-    }
+    if (before !== null) succeed(before, plan);
+    for (const listener of opened.values()) listener.letGo();
   }
 
   /** Stops accepting and resolves when every connection has come to its own end, tunnels included. */
   async drain(): Promise<void> {
     for (const listener of this.#listeners.values()) this.#leave(listener);
     this.#listeners.clear();
-    await Promise.all(this.#leaving);
+    await Promise.all(this.#leaving.values());
     this.#release();
   }
 
-  /** Closes everything at once. */
+  /** Closes everything at once, also what is draining. */
   closeNow(): void {
-    for (const listener of this.#listeners.values()) listener.closeNow();
+    for (const listener of [...this.#listeners.values(), ...this.#leaving.keys()]) listener.closeNow();
     this.#listeners.clear();
     this.#release();
   }
 
-  async #open(plan: ListenerPlan): ReturnType<typeof Listener.open> {
-    return Listener.open(plan, {
-      handler: requestHandler,
-      counts: connectionCounts,
-      connectionsMax: () => this.#plan?.main.worker_connections ?? 0,
-    });
-  }
-
   #leave(listener: Listener): void {
-    const gone = listener.close().finally(() => this.#leaving.delete(gone));
-    this.#leaving.add(gone);
+    this.#leaving.set(
+      listener,
+      listener.close().finally(() => this.#leaving.delete(listener)),
+    );
   }
 
   #release(): void {
-    for (const part of this.#plan?.stateful ?? []) part.retire();
-    for (const file of this.#plan?.logFiles ?? []) file.flush();
+    const plan = this.#plan;
+    this.#plan = null;
+    if (plan === null) return;
+    for (const part of plan.stateful) part.retire();
+    closeLogs(plan);
   }
+}
+
+/** A secret for a new {@link TlsAcceptor}; 32 bytes are as many as its hash takes in. */
+export function makeTicketSecret(): Buffer {
+  return randomBytes(32);
+}
+
+/** Hands over what the plan before knows, and ends it: what its requests in flight still need lives on with them. */
+function succeed(before: Plan, plan: Plan): void {
+  for (const part of plan.stateful) {
+    const predecessor = before.stateful.find((each) => each.key === part.key);
+    if (predecessor !== undefined) part.adopt(predecessor);
+  }
+  for (const part of before.stateful) part.retire();
+  closeLogs(before);
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { compile, type CompileResult } from "../compile/compile.ts";
 import type { Diagnostic } from "../config/diagnostic.ts";
 import { memoryFiles } from "../config/files.ts";
@@ -15,6 +16,8 @@ export interface Source {
    * which must all read what the main process has read, whatever happens to the files meanwhile.
    */
   readonly files: Readonly<Record<string, string>> | null;
+  /** The same for what the configuration names, such as certificates; what is not here is read from the disk. */
+  readonly filesRead?: ReadonlyMap<string, Uint8Array>;
 }
 
 /** Compiles a configuration with all modules. */
@@ -26,12 +29,18 @@ export function load(source: Source): Promise<CompileResult> {
     modules,
     ...(source.globals === null ? {} : { globalDirectives: source.globals }),
     ...(source.files === null ? {} : { files: memoryFiles(source.files) }),
+    readFile: (path) => source.filesRead?.get(path) ?? readFileSync(path),
   });
 }
 
-/** The source with the contents of all the files that were read for it. */
+/** The source with the contents of all the files that were read for it: plain data still, fit to be sent to a worker. */
 export function frozen(source: Source, result: CompileResult): Source {
-  return { ...source, files: Object.fromEntries(result.tree.files.map((file) => [file.name, file.text])) };
+  const { tree, filesRead } = result;
+  return {
+    ...source,
+    files: Object.fromEntries(tree.files.map((file) => [file.name, file.text])),
+    filesRead,
+  };
 }
 
 /** Diagnostics as a terminal shows them, one after the other. */

@@ -1,58 +1,52 @@
-import { chownSync } from "node:fs";
-import { describeSystemError } from "../base/errno.ts";
+import { chownSync, statSync } from "node:fs";
 import type { Plan } from "../compile/plan.ts";
+import type { Diagnostic } from "../config/diagnostic.ts";
 import type { LogFile } from "../observe/log-file.ts";
+import { openFault } from "./faults.ts";
 
-export interface OpenedLogs {
-  /** Those that were not open before. */
-  readonly opened: readonly LogFile[];
-  /** In nginx's words, one for each that could not be opened. */
-  readonly messages: readonly string[];
-}
-
-/** Opens the log files of a plan; those that are open stay as they are. */
-export function openLogs(plan: Plan): OpenedLogs {
+/** Opens all log files of a plan, or none: then the faults say why. They are given back with {@link closeLogs}. */
+export function openLogs(plan: Plan): readonly Diagnostic[] {
   const opened: LogFile[] = [];
-  const messages: string[] = [];
+  const faults: Diagnostic[] = [];
   for (const file of plan.logFiles) {
-    if (file.isOpen) continue;
     try {
       file.open();
       opened.push(file);
     } catch (error) {
-      messages.push(openFailure(file, error));
+      faults.push(openFault(file.path, error));
     }
   }
-  return { opened, messages };
+  if (faults.length > 0) for (const file of opened) file.close();
+  return faults;
 }
 
-/** Opens them anew, after they have been moved away. Returns what went wrong. */
-export function reopenLogs(plan: Plan): readonly string[] {
-  const messages: string[] = [];
+export function closeLogs(plan: Plan): void {
+  for (const file of plan.logFiles) file.close();
+}
+
+/** Opens them anew, after they have been moved away. Returns what went wrong; such a log goes on with its old file. */
+export function reopenLogs(plan: Plan): readonly Diagnostic[] {
+  const faults: Diagnostic[] = [];
   for (const file of plan.logFiles) {
     try {
       file.reopen();
     } catch (error) {
-      messages.push(openFailure(file, error));
+      faults.push(openFault(file.path, error));
     }
   }
-  return messages;
+  return faults;
 }
 
 /** Gives the files to the user that workers run as, so that they can open them after a reload or a reopen. */
 export function giveLogsToUser(plan: Plan): void {
   const { user } = plan.main;
   if (user === null || process.getuid?.() !== 0) return;
-  for (const file of plan.logFiles) {
+  for (const { path } of plan.logFiles) {
     try {
-      if (file.path.startsWith("/") && !file.path.startsWith("/dev/"))
-        chownSync(file.path, user.uid, user.gid);
+      const stat = statSync(path);
+      if (stat.isFile() && stat.uid !== user.uid) chownSync(path, user.uid, stat.gid);
     } catch {
       // A worker that cannot open the file says so itself, with the file's name.
     }
   }
-}
-
-function openFailure(file: LogFile, error: unknown): string {
-  return `open() "${file.path}" failed (${describeSystemError(error)})`;
 }

@@ -9,6 +9,8 @@ export interface Places {
   readonly prefix: string;
   /** Where errors go if no error_log says otherwise; `stderr` for the standard error stream. */
   readonly errorLog: string;
+  /** The same for a process behind `daemon on`, which nobody looks at: a file, unless the command line says otherwise. */
+  readonly backgroundErrorLog: string;
 }
 
 /**
@@ -26,7 +28,9 @@ export function findPlaces(given: {
   const config = findConfig(given.config, prefixGiven ?? process.cwd(), prefixGiven !== null);
   const folder = dirname(config);
   const prefix = prefixGiven ?? (basename(folder) === "conf" ? dirname(folder) : folder);
-  return { config, prefix, errorLog: errorLogPath(given.errorLog, prefix) };
+  const errorLog = errorLogPath(given.errorLog, prefix);
+  const backgroundErrorLog = given.errorLog === null ? join(prefix, "logs", "error.log") : errorLog;
+  return { config, prefix, errorLog, backgroundErrorLog };
 }
 
 function findConfig(given: string | null, prefix: string, isPrefixGiven: boolean): string {

@@ -1,8 +1,11 @@
+import { byteStringFromText } from "../base/bytes.ts";
 import { VERSION } from "../base/version.ts";
 import type { CompileResult } from "../compile/compile.ts";
 import type { Plan } from "../compile/plan.ts";
+import type { Diagnostic } from "../config/diagnostic.ts";
 import { headline } from "../config/format-diagnostic.ts";
-import { frozen, load, type Source } from "./load.ts";
+import { endOnBug } from "./last-resort.ts";
+import { formatDiagnostics, frozen, load, type Source } from "./load.ts";
 import { giveLogsToUser, reopenLogs } from "./log-files.ts";
 import { removePidFile, writePidFile } from "./pid-file.ts";
 import type { Server, WriteLog } from "./server.ts";
@@ -13,118 +16,212 @@ import { WorkerServer } from "./worker-server.ts";
 export interface RunHooks {
   /** It serves. Called once. */
   readonly onReady?: () => void;
-  /** It does not serve; lines for the terminal. By default they go to the standard error stream. */
-  readonly onRefusal?: (lines: readonly string[]) => void;
+  /** It does not serve; text for the terminal. By default it goes to the standard error stream. */
+  readonly onRefusal?: (text: string) => void;
+}
+
+/** A configuration that has been accepted. */
+export type Compiled = CompileResult & { readonly plan: Plan };
+
+/**
+ * Runs a compiled configuration until a signal ends it, and resolves with the exit code. Whatever is left then goes with
+ * the process: the caller is to end it.
+ */
+export function run(source: Source, compiled: Compiled, hooks: RunHooks = {}): Promise<number> {
+  return new MainProcess(source, compiled, hooks).run();
 }
 
 /**
- * Runs a compiled configuration until a signal ends it, and resolves with the exit code. The signals mean what they
- * mean to nginx: TERM and INT stop at once, QUIT lets everything come to its end, HUP reloads, USR1 reopens logs.
+ * What the main process is doing, and what ends it. The signals mean what they mean to nginx:
+ *
+ *   starting   applying the first plan       applied → serving; refused → over; TERM, INT, QUIT → stopping
+ *   serving    HUP reloads                   QUIT → draining; TERM, INT → stopping
+ *   draining   letting everything come to    the last connection's end → over; TERM, INT → stopping,
+ *              its own end                   and so does worker_shutdown_timeout
+ *   stopping   closing everything            done → over
+ *   over
+ *
+ * USR1 reopens the logs in any of them. HUP while a plan is being applied is remembered, once.
  */
-export async function run(
-  source: Source,
-  compiled: CompileResult & { readonly plan: Plan },
-  hooks: RunHooks = {},
-): Promise<number> {
-  let { plan } = compiled;
-  const log: WriteLog = (level, message) => plan.main.error_log.write(level, message);
-  const server = usesWorkers(plan) ? new WorkerServer(log) : createSingleServer();
+type Phase = "starting" | "serving" | "draining" | "stopping" | "over";
 
-  const started = await server.apply(plan, frozen(source, compiled));
-  if (!started.ok) {
-    await server.stop();
-    return refuse(started.messages, hooks);
-  }
-  const pidFile = plan.main.pid;
-  const written = writePidFile(pidFile, process.pid);
-  if (!written.ok) {
-    await server.stop();
-    return refuse([written.message], hooks);
-  }
-  announce(server, log);
-  hooks.onReady?.();
+class MainProcess {
+  readonly #source: Source;
+  readonly #hooks: RunHooks;
+  readonly #first: Compiled;
+  readonly #server: Server;
+  /** Whether this process started workers when it began: it cannot go back. */
+  readonly #hasWorkers: boolean;
+  readonly #log: WriteLog = (level, message) =>
+    this.#plan.main.error_log.write(level, byteStringFromText(message));
+  /** In force, or, while starting, about to be. */
+  #plan: Plan;
+  #phase: Phase = "starting";
+  #pidFile: string | null = null;
+  #reload: "none" | "running" | "wanted" = "none";
+  /** The apply or reload that is under way. */
+  #work: Promise<void> = Promise.resolve();
+  #resolve: (code: number) => void = () => {};
 
-  const ending = new Promise<number>((resolve) => {
-    let reloading: Promise<void> = Promise.resolve();
-    let isEnding = false;
-    const end = async (how: Promise<void>): Promise<void> => {
-      isEnding = true;
-      await how;
-      resolve(0);
-    };
-    const stop = (): void => void end(server.stop());
-    const quit = (): void => {
-      if (isEnding) return;
-      log("notice", "gracefully shutting down");
-      const timeoutMs = plan.main.worker_shutdown_timeout;
-      if (timeoutMs !== null) setTimeout(stop, timeoutMs).unref();
-      void end(server.drain());
-    };
-    const reload = (): void => {
-      const before = reloading;
-      reloading = (async () => {
-        await before;
-        if (!isEnding) plan = (await reloadOnce(source, plan, server, log)) ?? plan;
-      })();
-    };
-    const reopen = (): void => {
-      log("notice", "reopening logs");
-      for (const message of reopenLogs(plan)) log("emerg", message);
-      giveLogsToUser(plan);
-      server.reopenLogs();
-    };
-    process
-      .on("SIGTERM", stop)
-      .on("SIGINT", stop)
-      .on("SIGQUIT", quit)
-      .on("SIGHUP", reload)
-      .on("SIGUSR1", reopen);
-  });
-  const code = await ending;
-  removePidFile(pidFile, process.pid);
-  log("notice", "exit");
-  for (const file of plan.logFiles) file.flush();
-  return code;
-}
-
-/** Compiles the source anew and applies it. Null where it was refused: nothing has changed then. */
-async function reloadOnce(source: Source, plan: Plan, server: Server, log: WriteLog): Promise<Plan | null> {
-  log("notice", "signal 1 (SIGHUP) received, reconfiguring");
-  const result = await load(source);
-  for (const diagnostic of result.diagnostics) log(diagnostic.severity, headline(diagnostic));
-  if (result.plan === null) {
-    log("notice", "the configuration in force stays as it is");
-    return null;
+  constructor(source: Source, first: Compiled, hooks: RunHooks) {
+    this.#source = source;
+    this.#first = first;
+    this.#hooks = hooks;
+    this.#plan = first.plan;
+    this.#hasWorkers = wantsWorkers(first.plan);
+    this.#server = this.#hasWorkers ? new WorkerServer(this.#log) : createSingleServer();
   }
-  if (usesWorkers(result.plan) !== usesWorkers(plan)) {
-    log(
-      "warn",
-      "going from one process to several, or back, takes a restart; worker_processes stays as it is",
+
+  run(): Promise<number> {
+    process.title = `wsgate: master process ${this.#source.places.config}`;
+    endOnBug(
+      () => (this.#phase === "starting" ? null : this.#plan.main.error_log),
+      () => this.#removePidFile(),
     );
+    process
+      .on("SIGTERM", () => this.#stop("signal 15 (SIGTERM) received, exiting"))
+      .on("SIGINT", () => this.#stop("signal 2 (SIGINT) received, exiting"))
+      .on("SIGQUIT", () => this.#quit())
+      .on("SIGHUP", () => this.#wantReload())
+      .on("SIGUSR1", () => this.#reopenLogs())
+      .on("SIGUSR2", () => this.#log("notice", "signal 12 (SIGUSR2) received, which means nothing here"));
+    return new Promise((resolve) => {
+      this.#resolve = resolve;
+      this.#work = this.#start();
+    });
   }
-  const applied = await server.apply(result.plan, frozen(source, result));
-  if (!applied.ok) {
-    for (const message of applied.messages) log("emerg", message);
-    return null;
+
+  async #start(): Promise<void> {
+    const faults = await this.#apply(this.#first);
+    if (this.#phase !== "starting") return;
+    if (faults.length > 0) {
+      await this.#server.stop();
+      this.#refuse(faults);
+      this.#end(1);
+      return;
+    }
+    this.#phase = "serving";
+    this.#announce();
+    this.#hooks.onReady?.();
+    if (this.#reload === "wanted") this.#wantReload();
   }
-  const next = result.plan;
-  announce(server, (level, message) => next.main.error_log.write(level, message));
-  return next;
+
+  #stop(why: string): void {
+    if (this.#phase === "stopping" || this.#phase === "over") return;
+    this.#phase = "stopping";
+    this.#log("notice", why);
+    void this.#server.stop().then(() => this.#end(0));
+  }
+
+  #quit(): void {
+    if (this.#phase === "starting") this.#stop("signal 3 (SIGQUIT) received, exiting");
+    if (this.#phase !== "serving") return;
+    this.#phase = "draining";
+    this.#log("notice", "signal 3 (SIGQUIT) received, gracefully shutting down");
+    const timeoutMs = this.#plan.main.worker_shutdown_timeout;
+    if (timeoutMs !== null)
+      setTimeout(() => this.#stop("worker_shutdown_timeout is over, exiting"), timeoutMs);
+    void this.#work.then(() => this.#server.drain()).then(() => this.#end(0));
+  }
+
+  #wantReload(): void {
+    if (this.#phase === "starting" || this.#reload === "running") {
+      this.#reload = "wanted";
+    } else if (this.#phase === "serving") {
+      this.#reload = "running";
+      this.#log("notice", "signal 1 (SIGHUP) received, reconfiguring");
+      this.#work = this.#reloadOnce();
+    } else {
+      this.#log("notice", "signal 1 (SIGHUP) received, ignored: shutting down");
+    }
+  }
+
+  async #reloadOnce(): Promise<void> {
+    const result = await load(this.#source);
+    for (const diagnostic of result.diagnostics) this.#log(diagnostic.severity, headline(diagnostic));
+    const isAccepted = result.plan !== null && (await this.#reconfigure({ ...result, plan: result.plan }));
+    if (!isAccepted) this.#log("notice", "the configuration in force stays as it is");
+    const isWantedAgain = this.#reload === "wanted";
+    this.#reload = "none";
+    if (isWantedAgain) this.#wantReload();
+  }
+
+  async #reconfigure(next: Compiled): Promise<boolean> {
+    if (this.#phase !== "serving") return false;
+    const warnings = whatNeedsRestart(this.#plan, next.plan, this.#hasWorkers);
+    const faults = await this.#apply(next);
+    for (const each of faults) this.#log(each.severity, headline(each));
+    if (faults.length > 0) return false;
+    this.#plan = next.plan;
+    for (const warning of warnings) this.#log("warn", warning);
+    this.#announce();
+    return true;
+  }
+
+  #apply(compiled: Compiled): Promise<readonly Diagnostic[]> {
+    const { plan } = compiled;
+    return this.#server.apply(plan, frozen(this.#source, compiled), () => this.#movePidFile(plan.main.pid));
+  }
+
+  #movePidFile(path: string): readonly Diagnostic[] {
+    if (path === this.#pidFile) return [];
+    const faults = writePidFile(path, process.pid);
+    if (faults.length > 0) return faults;
+    this.#removePidFile();
+    this.#pidFile = path;
+    return [];
+  }
+
+  #removePidFile(): void {
+    if (this.#pidFile !== null) removePidFile(this.#pidFile, process.pid);
+    this.#pidFile = null;
+  }
+
+  #reopenLogs(): void {
+    if (this.#phase === "starting") return;
+    this.#log("notice", "signal 10 (SIGUSR1) received, reopening logs");
+    for (const each of reopenLogs(this.#plan)) this.#log("emerg", headline(each));
+    giveLogsToUser(this.#plan);
+    this.#server.reopenLogs();
+  }
+
+  #announce(): void {
+    for (const { text, ssl } of this.#server.addresses)
+      this.#log("notice", `listening on ${text}${ssl ? " ssl" : ""}`);
+    this.#log("notice", `wsgate/${VERSION} is ready`);
+  }
+
+  #refuse(faults: readonly Diagnostic[]): void {
+    const { onRefusal } = this.#hooks;
+    if (onRefusal === undefined) process.stderr.write(formatDiagnostics(faults, process.stderr.isTTY));
+    else onRefusal(formatDiagnostics(faults, false));
+  }
+
+  #end(code: number): void {
+    if (this.#phase === "over") return;
+    this.#phase = "over";
+    this.#removePidFile();
+    if (code === 0) this.#log("notice", "exit");
+    for (const file of this.#plan.logFiles) file.flush();
+    this.#resolve(code);
+  }
 }
 
-function usesWorkers({ main }: Plan): boolean {
+function wantsWorkers({ main }: Plan): boolean {
   // A main process that keeps its privileges needs somebody else to do the work without them.
   return main.master_process && (main.worker_processes > 1 || main.user !== null);
 }
 
-function announce(server: Server, log: WriteLog): void {
-  for (const { text, ssl } of server.addresses) log("notice", `listening on ${text}${ssl ? " ssl" : ""}`);
-  log("notice", `wsgate/${VERSION} is ready`);
-}
-
-function refuse(messages: readonly string[], { onRefusal }: RunHooks): number {
-  const lines = messages.map((message) => `wsgate: [emerg] ${message}`);
-  if (onRefusal === undefined) process.stderr.write(`${lines.join("\n")}\n`);
-  else onRefusal(lines);
-  return 1;
+/** What of the next plan a reload cannot bring about. */
+function whatNeedsRestart(before: Plan, after: Plan, hasWorkers: boolean): readonly string[] {
+  const warnings: string[] = [];
+  if (!hasWorkers && wantsWorkers(after)) {
+    warnings.push(
+      "going from one process to workers takes a restart; until then everything stays in this one",
+    );
+  }
+  if (hasWorkers && before.main.user?.uid !== after.main.user?.uid) {
+    warnings.push('another "user" takes a restart; until then the workers stay what they are');
+  }
+  return warnings;
 }

@@ -1,14 +1,18 @@
 import type { Plan } from "../compile/plan.ts";
-import type { Source } from "./load.ts";
+import type { Diagnostic } from "../config/diagnostic.ts";
 import type { LogLevel } from "../observe/error-log.ts";
+import type { Source } from "./load.ts";
 
-/** What the main process steers: its own gate, or that of every worker. All methods work one at a time. */
+/** What the main process steers: its own gate, or that of every worker. */
 export interface Server {
-  /** Brings a first or a next plan into force, in every process or in none. Messages say, in nginx's words, why not. */
-  apply(plan: Plan, source: Source): Promise<ApplyResult>;
-  /** Stops accepting and resolves when everything has come to its own end. */
+  /**
+   * Brings a first or a next plan into force, in every process or in none; returns why not. When everything else has
+   * been prepared, `confirm` has the last word: faults of its own are a refusal, too.
+   */
+  apply(plan: Plan, source: Source, confirm: () => readonly Diagnostic[]): Promise<readonly Diagnostic[]>;
+  /** Stops accepting and resolves when everything has come to its own end. Not while a plan is being applied. */
   drain(): Promise<void>;
-  /** Ends everything at once. */
+  /** Ends everything at once, whatever is under way. */
   stop(): Promise<void>;
   /** Tells other processes to open their logs anew; this one has done so. */
   reopenLogs(): void;
@@ -21,8 +25,5 @@ export interface ListeningAddress {
   readonly ssl: boolean;
 }
 
-export type ApplyResult =
-  | { readonly ok: true }
-  | { readonly ok: false; readonly messages: readonly string[] };
-
+/** Writes to the error log in force. The message is text, not yet bytes. */
 export type WriteLog = (level: LogLevel, message: string) => void;

@@ -1,19 +1,33 @@
-import cluster, { type Worker } from "node:cluster";
-import { fileURLToPath } from "node:url";
 import type { Plan } from "../compile/plan.ts";
+import type { Diagnostic } from "../config/diagnostic.ts";
+import { headline } from "../config/format-diagnostic.ts";
+import { makeTicketSecret } from "./gate.ts";
 import type { Source } from "./load.ts";
-import { giveLogsToUser, openLogs } from "./log-files.ts";
-import type { FromWorker, ToWorker } from "./messages.ts";
-import type { ApplyResult, ListeningAddress, Server, WriteLog } from "./server.ts";
+import { closeLogs, giveLogsToUser, openLogs } from "./log-files.ts";
+import type { ListeningAddress, Server, WriteLog } from "./server.ts";
+import { setUpCluster, type WorkerEnd, WorkerLink } from "./worker-link.ts";
 
-/** A worker that ended sooner than this after its start is not replaced at once, so that a fault cannot spin. */
+/** A worker that ends sooner than this after its start has not got going. */
+const EARLY_END_MS = 1000;
+/** The replacement of a worker that did not get going waits: so long at first, twice as long each time, at most so long. */
 const RESPAWN_DELAY_MS = 1000;
-/** How long a worker may take to prepare a plan before it counts as stuck. */
-const PREPARE_MS_MAX = 60_000;
+const RESPAWN_DELAY_MS_MAX = 32_000;
+/** Workers that have been told to stop and have not are killed after this. */
+const STOP_MS_MAX = 1000;
 
 interface Applied {
   readonly plan: Plan;
   readonly source: Source;
+  readonly generation: number;
+}
+
+/** What the server thinks of a worker. */
+interface Member {
+  readonly link: WorkerLink;
+  /** How many before it in its place ended early, one after the other. */
+  readonly failures: number;
+  /** leaving: told to go, so that its end is no accident. */
+  role: "starting" | "serving" | "leaving";
 }
 
 /**
@@ -25,159 +39,169 @@ export class WorkerServer implements Server {
   #applied: Applied | null = null;
   #generation = 0;
   #addresses: readonly ListeningAddress[] = [];
-  #ending = false;
-  readonly #workers = new Map<Worker, number>();
+  #isEnding = false;
+  readonly #members = new Set<Member>();
   readonly #log: WriteLog;
+  readonly #ticketSecret: Buffer = makeTicketSecret();
+  /** Replacements that wait for their time. */
   readonly #timers = new Set<NodeJS.Timeout>();
-  #onEmpty: (() => void) | null = null;
+  /** Plans are applied and workers replaced one after the other. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(log: WriteLog) {
     this.#log = log;
-    cluster.schedulingPolicy = cluster.SCHED_RR;
-    cluster.setupPrimary({
-      exec: fileURLToPath(new URL("worker-main.js", import.meta.url)),
-      args: [],
-      serialization: "advanced",
-    });
-    cluster.on("exit", (worker, code, signal) => this.#workerOnExit(worker, code, signal));
+    setUpCluster();
   }
 
   get addresses(): readonly ListeningAddress[] {
     return this.#addresses;
   }
 
-  async apply(plan: Plan, source: Source): Promise<ApplyResult> {
-    // The main process opens them as well: it writes to them itself, and it may do what workers may not.
-    const logs = openLogs(plan);
-    if (logs.messages.length > 0) {
-      for (const file of logs.opened) file.close();
-      return { ok: false, messages: logs.messages };
-    }
-    giveLogsToUser(plan);
-    const generation = ++this.#generation;
-    const wanted = plan.main.worker_processes;
-    const present = [...this.#workers.keys()];
-    const added = await Promise.all(
-      Array.from({ length: Math.max(0, wanted - present.length) }, () => this.#fork()),
-    );
-    const staying = [...present, ...added].slice(0, wanted);
-
-    const answers = await Promise.all(staying.map((worker) => prepareIn(worker, generation, source)));
-    const messages = [...new Set(answers.flat())];
-    if (messages.length > 0) {
-      for (const worker of staying) tell(worker, { kind: "abandon", generation });
-      for (const worker of added) this.#dismiss(worker, "stop");
-      return { ok: false, messages };
-    }
-    this.#applied = { plan, source };
-    const committed = await Promise.all(staying.map((worker) => commitIn(worker, generation)));
-    this.#addresses = committed.find((addresses) => addresses !== null) ?? this.#addresses;
-    for (const worker of present.slice(wanted)) this.#dismiss(worker, "drain");
-    return { ok: true };
+  apply(plan: Plan, source: Source, confirm: () => readonly Diagnostic[]): Promise<readonly Diagnostic[]> {
+    return this.#inTurn(async () => {
+      // The main process opens them as well: it writes to them itself, and it may do what workers may not.
+      const faults = openLogs(plan);
+      if (faults.length > 0) return faults;
+      giveLogsToUser(plan);
+      const refusal = await this.#applyInWorkers({ plan, source, generation: ++this.#generation }, confirm);
+      if (refusal.length > 0) closeLogs(plan);
+      return refusal;
+    });
   }
 
   async drain(): Promise<void> {
-    this.#ending = true;
-    for (const worker of this.#workers.keys()) tell(worker, { kind: "drain" });
+    this.#isEnding = true;
+    this.#cancelReplacements();
+    await this.#turn;
+    for (const member of this.#members) this.#dismiss(member);
     await this.#allGone();
   }
 
   async stop(): Promise<void> {
-    this.#ending = true;
-    for (const worker of this.#workers.keys()) tell(worker, { kind: "stop" });
+    this.#isEnding = true;
+    this.#cancelReplacements();
+    for (const { link } of this.#members) link.stop();
+    const timer = setTimeout(() => {
+      for (const { link } of this.#members) link.kill();
+    }, STOP_MS_MAX);
     await this.#allGone();
+    clearTimeout(timer);
   }
 
   reopenLogs(): void {
-    for (const worker of this.#workers.keys()) tell(worker, { kind: "reopen" });
+    for (const { link } of this.#members) link.tell({ kind: "reopen" });
   }
 
-  /** Resolves when the worker listens to what it is told, or has ended instead. */
-  async #fork(): Promise<Worker> {
-    const worker = cluster.fork();
-    this.#workers.set(worker, performance.now());
-    // A channel that breaks while a message is under way: the exit that follows says the rest.
-    worker.on("error", () => {});
-    await answerOf(worker, 0, "started");
-    this.#log("notice", `start worker process ${worker.process.pid ?? 0}`);
-    return worker;
+  async #applyInWorkers(next: Applied, confirm: () => readonly Diagnostic[]): Promise<readonly Diagnostic[]> {
+    const { generation } = next;
+    const wanted = next.plan.main.worker_processes;
+    const present = [...this.#members].filter(({ role }) => role === "serving");
+    const missing = Math.max(0, wanted - present.length);
+    const added = Array.from({ length: missing }, () => this.#fork(0));
+    const staying = [...present, ...added].slice(0, wanted);
+
+    const faults = distinct((await Promise.all(staying.map((member) => this.#prepare(member, next)))).flat());
+    if (faults.length === 0) faults.push(...confirm());
+    if (faults.length > 0) {
+      for (const { link } of present) link.tell({ kind: "abandon", generation });
+      for (const member of added) this.#discard(member);
+      return faults;
+    }
+    const before = this.#applied;
+    this.#applied = next;
+    const committed = await Promise.all(staying.map((member) => this.#commit(member, next)));
+    this.#addresses = committed.find((addresses) => addresses !== null) ?? this.#addresses;
+    for (const member of present.slice(wanted)) this.#dismiss(member);
+    if (before !== null) closeLogs(before.plan);
+    return [];
   }
 
-  /** A worker that is no longer wanted: its end is no accident. */
-  #dismiss(worker: Worker, kind: "stop" | "drain"): void {
-    this.#workers.delete(worker);
-    tell(worker, { kind });
+  #fork(failures: number): Member {
+    const member: Member = { link: new WorkerLink(), failures, role: "starting" };
+    this.#members.add(member);
+    void member.link.ended.then((end) => this.#memberOnEnd(member, end));
+    return member;
   }
 
-  #workerOnExit(worker: Worker, code: number | null, signal: string | null): void {
-    const startedAtMs = this.#workers.get(worker);
-    this.#workers.delete(worker);
-    if (this.#workers.size === 0) this.#onEmpty?.();
-    if (startedAtMs === undefined || this.#ending) return;
-    const how =
-      signal === null || signal === "" ? `exited with code ${code ?? 0}` : `exited on signal ${signal}`;
-    this.#log("alert", `worker process ${worker.process.pid ?? 0} ${how}; another one takes its place`);
-    const delayMs = performance.now() - startedAtMs < RESPAWN_DELAY_MS ? RESPAWN_DELAY_MS : 0;
+  async #prepare({ link, role }: Member, { source, generation }: Applied): Promise<readonly Diagnostic[]> {
+    const faults = role === "starting" ? await link.listens() : [];
+    if (faults.length > 0) return faults;
+    if (role === "starting") this.#log("notice", `start worker process ${link.pid}`);
+    return link.prepare(generation, { source, ticketSecret: this.#ticketSecret });
+  }
+
+  #commit(member: Member, { generation }: Applied): Promise<readonly ListeningAddress[] | null> {
+    if (member.role === "starting") member.role = "serving";
+    return member.link.commit(generation);
+  }
+
+  /** Lets a worker go when its last connection has ended. */
+  #dismiss(member: Member): void {
+    if (member.role === "leaving") return;
+    member.role = "leaving";
+    // Only now that it has said so is nothing on its way to it any more.
+    void member.link.drain().then(() => member.link.stop());
+  }
+
+  /** Ends a worker that never served. */
+  #discard(member: Member): void {
+    member.role = "leaving";
+    member.link.stop();
+  }
+
+  #memberOnEnd(member: Member, end: WorkerEnd): void {
+    this.#members.delete(member);
+    if (member.role !== "serving" || this.#isEnding) return;
+    const isEarly = performance.now() - member.link.startedAtMs < EARLY_END_MS;
+    const level = end.inOrder ? "notice" : "alert";
+    this.#log(level, `worker process ${member.link.pid} ${end.text}; another one takes its place`);
+    this.#replaceLater(isEarly ? member.failures + 1 : 0);
+  }
+
+  #replaceLater(failures: number): void {
+    const delayMs =
+      failures === 0 ? 0 : Math.min(RESPAWN_DELAY_MS_MAX, RESPAWN_DELAY_MS * 2 ** (failures - 1));
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
-      void this.#replace();
+      void this.#inTurn(() => this.#replace(failures));
     }, delayMs);
     this.#timers.add(timer);
   }
 
-  async #replace(): Promise<void> {
+  async #replace(failures: number): Promise<void> {
     const applied = this.#applied;
-    if (applied === null || this.#ending || this.#workers.size >= applied.plan.main.worker_processes) return;
-    const worker = await this.#fork();
-    const messages = await prepareIn(worker, this.#generation, applied.source);
-    for (const message of messages) this.#log("emerg", message);
-    if (messages.length > 0) worker.kill();
-    else await commitIn(worker, this.#generation);
+    const serving = [...this.#members].filter(({ role }) => role === "serving");
+    if (applied === null || this.#isEnding || serving.length >= applied.plan.main.worker_processes) return;
+    const member = this.#fork(failures);
+    const faults = await this.#prepare(member, applied);
+    if (this.#isEnding) return;
+    if (faults.length === 0) {
+      await this.#commit(member, applied);
+      return;
+    }
+    for (const each of faults) this.#log("emerg", headline(each));
+    this.#discard(member);
+    this.#replaceLater(failures + 1);
   }
 
-  #allGone(): Promise<void> {
+  #cancelReplacements(): void {
     for (const timer of this.#timers) clearTimeout(timer);
-    return new Promise((resolve) => {
-      this.#onEmpty = resolve;
-      if (this.#workers.size === 0) resolve();
-    });
+    this.#timers.clear();
+  }
+
+  async #allGone(): Promise<void> {
+    while (this.#members.size > 0) await Promise.race([...this.#members].map(({ link }) => link.ended));
+  }
+
+  #inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const run = this.#turn.then(task);
+    this.#turn = run;
+    return run;
   }
 }
 
-function tell(worker: Worker, message: ToWorker): void {
-  if (worker.isConnected()) worker.send(message, () => {});
-}
-
-/** Why the worker cannot run the source; empty where it can. */
-async function prepareIn(worker: Worker, generation: number, source: Source): Promise<readonly string[]> {
-  tell(worker, { kind: "prepare", generation, source });
-  const answer = await answerOf(worker, generation, "prepared");
-  return answer?.kind === "prepared"
-    ? answer.messages
-    : [`worker process ${worker.process.pid ?? 0} gave no answer`];
-}
-
-async function commitIn(worker: Worker, generation: number): Promise<readonly ListeningAddress[] | null> {
-  tell(worker, { kind: "commit", generation });
-  const answer = await answerOf(worker, generation, "committed");
-  return answer?.kind === "committed" ? answer.addresses : null;
-}
-
-/** The worker's answer to what it was asked, null if it ends or stays silent instead. */
-function answerOf(worker: Worker, generation: number, kind: FromWorker["kind"]): Promise<FromWorker | null> {
-  return new Promise((resolve) => {
-    const finish = (answer: FromWorker | null): void => {
-      clearTimeout(timer);
-      worker.off("message", onMessage);
-      worker.off("exit", onExit);
-      resolve(answer);
-    };
-    const onMessage = (message: FromWorker): void => {
-      if (message.kind === kind && message.generation === generation) finish(message);
-    };
-    const onExit = (): void => finish(null);
-    const timer = setTimeout(onExit, PREPARE_MS_MAX);
-    worker.on("message", onMessage);
-    worker.on("exit", onExit);
-  });
+/** Workers of one mind say it once. */
+function distinct(faults: readonly Diagnostic[]): Diagnostic[] {
+  const byText = new Map(faults.map((each) => [headline(each), each]));
+  return [...byText.values()];
 }

@@ -1,69 +1,103 @@
+import { byteStringFromText } from "../base/bytes.ts";
 import { headline } from "../config/format-diagnostic.ts";
 import { Gate, type PreparedPlan } from "./gate.ts";
-import { load, type Source } from "./load.ts";
-import type { FromWorker, ToWorker } from "./messages.ts";
-import { listeningAddresses } from "./single-server.ts";
+import { endOnBug } from "./last-resort.ts";
+import { load } from "./load.ts";
 import { reopenLogs } from "./log-files.ts";
-import { dropPrivileges } from "./privileges.ts";
+import type { FromWorker, ToWorker } from "./messages.ts";
+import { changeDirectory, dropPrivileges } from "./privileges.ts";
+import { listeningAddresses } from "./single-server.ts";
 
-/** One worker process: does what the main process says, and ends when it is told to or when that one is gone. */
+/** Runs this process as a worker: it does what the main process says, and ends when told to or when that one is gone. */
 export function runWorker(): void {
-  const gate = new Gate();
-  let prepared: { readonly generation: number; readonly plan: PreparedPlan } | null = null;
+  const worker = new WorkerProcess();
+  process.title = "wsgate: worker process";
+  endOnBug(() => worker.gate?.plan?.main.error_log ?? null);
+  process.on("message", (message: ToWorker) => worker.obey(message));
+  // Without the main process nobody would ever stop this one.
+  process.on("disconnect", () => worker.end());
+  process.on("SIGTERM", () => worker.end());
+  // A terminal sends Ctrl-C to the whole group; the main process decides what becomes of its workers.
+  for (const signal of ["SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const)
+    process.on(signal, () => {});
+  answer({ kind: "started" });
+}
 
-  const prepare = async (generation: number, source: Source): Promise<void> => {
-    const { plan, diagnostics } = await load(source);
-    if (plan === null) return answer({ kind: "prepared", generation, messages: diagnostics.map(headline) });
-    const result = await gate.prepare(plan);
-    if (!result.ok) return answer({ kind: "prepared", generation, messages: result.messages });
-    prepared = { generation, plan: result.prepared };
-    answer({ kind: "prepared", generation, messages: [] });
-  };
+class WorkerProcess {
+  gate: Gate | null = null;
+  #prepared: { readonly generation: number; readonly plan: PreparedPlan } | null = null;
+  /** What concerns plans is done one after the other; `stop` and `reopen` do not wait. */
+  #turn: Promise<void> = Promise.resolve();
 
-  const commit = (generation: number): void => {
-    if (prepared?.generation !== generation) return;
-    gate.commit(prepared.plan);
-    prepared = null;
-    if (gate.plan !== null) dropPrivileges(gate.plan.main.user);
-    answer({ kind: "committed", generation, addresses: listeningAddresses(gate) });
-  };
-
-  const end = (): void => {
-    for (const file of gate.plan?.logFiles ?? []) file.flush();
-    process.exit(0);
-  };
-
-  process.on("message", (message: ToWorker) => {
+  obey(message: ToWorker): void {
     switch (message.kind) {
       case "prepare":
-        void prepare(message.generation, message.source);
+        this.#inTurn(() => this.#prepare(message));
         break;
       case "commit":
-        commit(message.generation);
+        this.#inTurn(() => this.#commit(message.generation));
         break;
       case "abandon":
-        if (prepared !== null) gate.abandon(prepared.plan);
-        prepared = null;
-        break;
-      case "reopen":
-        if (gate.plan !== null) reopenLogs(gate.plan);
+        this.#inTurn(() => this.#abandon());
         break;
       case "drain":
-        void gate.drain().then(end);
+        this.#inTurn(() => this.#drain());
+        break;
+      case "reopen":
+        this.#reopen();
         break;
       case "stop":
-        gate.closeNow();
-        end();
+        this.end();
     }
-  });
-  // Without the main process nobody would ever stop this one.
-  process.on("disconnect", () => {
-    gate.closeNow();
-    end();
-  });
-  // A terminal sends Ctrl-C to the whole group; the main process decides what becomes of its workers.
-  for (const signal of ["SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1"] as const) process.on(signal, () => {});
-  answer({ kind: "started", generation: 0 });
+  }
+
+  end(): void {
+    this.gate?.closeNow();
+    process.exit(0);
+  }
+
+  async #prepare({ generation, source, ticketSecret }: ToWorker & { kind: "prepare" }): Promise<void> {
+    this.gate ??= new Gate(ticketSecret);
+    const { plan, diagnostics } = await load(source);
+    if (plan === null) return answer({ kind: "prepared", generation, faults: diagnostics });
+    const result = await this.gate.prepare(plan);
+    if (!result.ok) return answer({ kind: "prepared", generation, faults: result.faults });
+    const faults = [...dropPrivileges(plan.main), ...changeDirectory(plan.main)];
+    if (faults.length > 0) this.gate.abandon(result.prepared);
+    else this.#prepared = { generation, plan: result.prepared };
+    answer({ kind: "prepared", generation, faults });
+  }
+
+  #commit(generation: number): void {
+    const { gate } = this;
+    const prepared = this.#prepared;
+    if (gate === null || prepared?.generation !== generation) return;
+    gate.commit(prepared.plan);
+    this.#prepared = null;
+    answer({ kind: "committed", generation, addresses: listeningAddresses(gate) });
+  }
+
+  #abandon(): void {
+    if (this.#prepared !== null) this.gate?.abandon(this.#prepared.plan);
+    this.#prepared = null;
+  }
+
+  async #drain(): Promise<void> {
+    process.title = "wsgate: worker process is shutting down";
+    await this.gate?.drain();
+    answer({ kind: "drained" });
+  }
+
+  #reopen(): void {
+    const plan = this.gate?.plan;
+    if (plan === null || plan === undefined) return;
+    for (const fault of reopenLogs(plan))
+      plan.main.error_log.write("emerg", byteStringFromText(headline(fault)));
+  }
+
+  #inTurn(task: () => Promise<void> | void): void {
+    this.#turn = this.#turn.then(task);
+  }
 }
 
 /** Tells the main process. */

@@ -1,0 +1,127 @@
+import cluster, { type Worker } from "node:cluster";
+import { fileURLToPath } from "node:url";
+import type { Diagnostic } from "../config/diagnostic.ts";
+import { fault } from "./faults.ts";
+import type { FromWorker, ToWorker } from "./messages.ts";
+import type { ListeningAddress } from "./server.ts";
+
+/** How long a worker may take to start, to prepare a plan or to commit one before it counts as stuck. */
+const ANSWER_MS_MAX = 60_000;
+
+/** How a worker ended, as the log says it: `exited with code 1`. */
+export interface WorkerEnd {
+  readonly text: string;
+  /** It said goodbye itself. */
+  readonly inOrder: boolean;
+}
+
+/** To be called once, before the first {@link WorkerLink.fork}. */
+export function setUpCluster(): void {
+  cluster.schedulingPolicy = cluster.SCHED_RR;
+  cluster.setupPrimary({
+    exec: fileURLToPath(new URL("worker-main.js", import.meta.url)),
+    args: [],
+    serialization: "advanced",
+  });
+}
+
+/** One worker process as the main process sees it. */
+export class WorkerLink {
+  readonly startedAtMs: number = performance.now();
+  readonly ended: Promise<WorkerEnd>;
+  readonly #worker: Worker;
+  #isListening = false;
+
+  constructor() {
+    const worker = cluster.fork();
+    this.#worker = worker;
+    this.ended = new Promise((resolve) => {
+      worker.on("exit", (code, signal) => resolve(describeEnd(code, signal)));
+      // A channel that breaks while a message is under way: the exit that follows says the rest. Without a process
+      // nothing follows.
+      worker.on("error", (error) => {
+        if (worker.process.pid === undefined)
+          resolve({ text: `could not be started (${error.message})`, inOrder: false });
+      });
+    });
+  }
+
+  get pid(): number {
+    return this.#worker.process.pid ?? 0;
+  }
+
+  /** Resolves when the worker listens to what it is told; to its end where it never does. */
+  async listens(): Promise<readonly Diagnostic[]> {
+    const answer = await this.#answer("started");
+    this.#isListening = answer.kind === "started";
+    return answer.kind === "fault" ? [answer.fault] : [];
+  }
+
+  /** Why the worker cannot run the source; empty where it can. */
+  async prepare(
+    generation: number,
+    request: Pick<ToWorker & { kind: "prepare" }, "source" | "ticketSecret">,
+  ): Promise<readonly Diagnostic[]> {
+    this.tell({ kind: "prepare", generation, ...request });
+    const answer = await this.#answer("prepared", generation);
+    return answer.kind === "prepared" ? answer.faults : answer.kind === "fault" ? [answer.fault] : [];
+  }
+
+  /** Resolves to where the worker listens now; null where it ends or stays silent instead. */
+  async commit(generation: number): Promise<readonly ListeningAddress[] | null> {
+    this.tell({ kind: "commit", generation });
+    const answer = await this.#answer("committed", generation);
+    return answer.kind === "committed" ? answer.addresses : null;
+  }
+
+  /** Resolves when the worker's last connection has ended. */
+  async drain(): Promise<void> {
+    this.tell({ kind: "drain" });
+    await this.#answer("drained", undefined, null);
+  }
+
+  /** Lets the worker end: at once, if it does not listen. */
+  stop(): void {
+    if (this.#isListening) this.tell({ kind: "stop" });
+    else this.kill();
+  }
+
+  kill(): void {
+    this.#worker.process.kill("SIGKILL");
+  }
+
+  tell(message: ToWorker): void {
+    if (this.#worker.isConnected()) this.#worker.send(message, () => {});
+  }
+
+  /** The worker's answer of that kind, or what stands in its way. */
+  #answer(
+    kind: FromWorker["kind"],
+    generation?: number,
+    limitMs: number | null = ANSWER_MS_MAX,
+  ): Promise<FromWorker | { readonly kind: "fault"; readonly fault: Diagnostic }> {
+    return new Promise((resolve) => {
+      const finish = (answer: FromWorker | { kind: "fault"; fault: Diagnostic }): void => {
+        clearTimeout(timer);
+        this.#worker.off("message", onMessage);
+        resolve(answer);
+      };
+      const fail = (how: string): void =>
+        finish({ kind: "fault", fault: fault("worker-failed", `worker process ${this.pid} ${how}`) });
+      const onMessage = (message: FromWorker): void => {
+        if (message.kind !== kind) return;
+        if (!("generation" in message) || message.generation === generation) finish(message);
+      };
+      const timer =
+        limitMs === null ? undefined : setTimeout(() => fail(`gave no answer in ${limitMs} ms`), limitMs);
+      this.#worker.on("message", onMessage);
+      void this.ended.then(({ text }) => fail(text));
+    });
+  }
+}
+
+function describeEnd(code: number | null, signal: string | null): WorkerEnd {
+  // Node gives an empty signal where there was none.
+  if (signal !== null && signal !== "") return { text: `exited on signal ${signal}`, inOrder: false };
+  return { text: `exited with code ${code ?? 0}`, inOrder: code === 0 };
+}
