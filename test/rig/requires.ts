@@ -1,7 +1,14 @@
 import { spawnSync } from "node:child_process";
 import type { TestContext } from "vitest";
 
-export type Part = "nginx" | "chromium" | "openssl" | "curl" | "python3-websockets" | "node-websocket";
+export type Part =
+  | "nginx"
+  | "chromium"
+  | "openssl"
+  | "curl"
+  | "python3-websockets"
+  | "node-websocket"
+  | "pcre2test";
 
 interface OptionalPart {
   /** How to get it. */
@@ -16,6 +23,7 @@ const PARTS: Readonly<Record<Part, OptionalPart>> = {
   chromium: { install: "apt-get install chromium", probe: ["/usr/bin/chromium", "--version"] },
   openssl: { install: "apt-get install openssl", probe: ["openssl", "version"] },
   curl: { install: "apt-get install curl", probe: ["curl", "--version"] },
+  pcre2test: { install: "apt-get install pcre2-utils", probe: ["pcre2test", "-C"] },
   "python3-websockets": {
     install: "apt-get install python3-websockets",
     probe: ["/usr/bin/python3", "-c", "import websockets"],

@@ -12,6 +12,8 @@ export type Emitted = {
    * of its own. Index 0 is group 0. A group the pattern repeats zero times has none and is undefined.
    */
   readonly groups: readonly (number | undefined)[];
+  /** Whether the groups are the same, in number and order. */
+  readonly sameGroups: boolean;
 };
 
 /**
@@ -22,7 +24,9 @@ export type Emitted = {
 export function emitJavaScript(root: Node, groupCount: number): Emitted {
   const emitter = new Emitter(groupCount);
   const source = emitter.emit(root, "choice", true);
-  return { source: source === "" ? "(?:)" : source, groups: emitter.groups };
+  const { groups, groupsOpened } = emitter;
+  const sameGroups = groupsOpened === groupCount && groups.every((group, index) => group === index);
+  return { source: source === "" ? "(?:)" : source, groups, sameGroups };
 }
 
 /** What the place of a node takes without parentheses: anything, a sequence, or only what a quantifier may follow. */
@@ -30,7 +34,7 @@ type Place = "choice" | "sequence" | "atom";
 
 class Emitter {
   readonly groups: (number | undefined)[];
-  #groupsOpened = 0;
+  groupsOpened = 0;
 
   constructor(groupCount: number) {
     this.groups = [0, ...Array.from({ length: groupCount }, () => undefined)];
@@ -75,8 +79,8 @@ class Emitter {
   }
 
   #capture(group: number, body: Node): string {
-    this.#groupsOpened++;
-    this.groups[group] = this.#groupsOpened;
+    this.groupsOpened++;
+    this.groups[group] = this.groupsOpened;
     return `(${this.emit(body, "choice", false)})`;
   }
 
@@ -93,8 +97,8 @@ class Emitter {
 
   /** A lookahead never gives back what it has found, and a backreference then takes just that. */
   #atomic(body: Node): string {
-    this.#groupsOpened++;
-    const helper = this.#groupsOpened;
+    this.groupsOpened++;
+    const helper = this.groupsOpened;
     return `(?:(?=(${this.emit(body, "choice", false)}))\\${helper})`;
   }
 }

@@ -20,12 +20,13 @@ export function whyNotJavaScript(root: Node): string | undefined {
 }
 
 function whyNot(node: Node, inLookbehind: boolean): string | undefined {
-  if (node.kind === "atomic" && inLookbehind) return "an atomic group stands in a lookbehind";
+  if (node.kind === "atomic" && inLookbehind)
+    return "an atomic group in a lookbehind has no counterpart in JavaScript";
   if (node.kind === "repeat" && node.max > 1) {
     const groups = capturesIn(node.body);
     const alwaysSet = groupsAlwaysSet(node.body);
     if (groups.some((group) => !alwaysSet.has(group)))
-      return "a repeated group keeps captures of earlier rounds";
+      return "a group in a repeated group keeps its capture of an earlier round";
     if (isNullable(node.body) && (groups.length > 0 || !takesNothingLast(node.body))) {
       return "a repeated group can match nothing";
     }

@@ -21,10 +21,23 @@ export function readClass(cursor: Cursor, options: ClassOptions): ByteSet {
   return new ClassReader(cursor, options).read();
 }
 
-/** `[:name:]`, `[.name.]` or `[=name=]`; the cursor stands behind the `[`. As PCRE looks for it: no `]` or `\` inside. */
+/** `[:name:]`, `[.name.]` or `[=name=]`; the cursor stands behind the `[`. */
 export function looksLikePosixClass(cursor: Cursor): boolean {
-  return /^(?::[^\\\]:]*:|\.[^\\\].]*\.|=[^\\\]=]*=)\]/.test(cursor.pattern.slice(cursor.offset));
+  const shape = posixShapes.get(cursor.peek());
+  if (shape === undefined) return false;
+  shape.lastIndex = cursor.offset;
+  return shape.test(cursor.pattern);
 }
+
+/** As PCRE looks for it: up to the same character before a `]`, with no other `]` between but an escaped one. */
+const posixShapes: ReadonlyMap<string, RegExp> = new Map(
+  [":", ".", "="].map((mark) => [
+    mark,
+    new RegExp(`[${mark}](?:\\\\[\\]\\\\]|(?!\\[[${mark}]|[${mark}]\\]|\\])[^])*[${mark}]\\]`, "y"),
+  ]),
+);
+
+const hyphenHint = "Put the hyphen last in the class, or write it as \\-.";
 
 class ClassReader {
   readonly #cursor: Cursor;
@@ -41,7 +54,7 @@ class ClassReader {
     const negated = this.#cursor.take("^");
     let set = emptySet;
     // A bracket in first place is a member, so that []abc] is a class of four.
-    for (let member = this.#readMember(true); member.kind !== "end"; member = this.#readMember(false)) {
+    for (let member = this.#readMember("first"); member.kind !== "end"; member = this.#readMember("other")) {
       set |= member.kind === "set" ? this.#readAfterSet(member.set) : this.#readRangeFrom(member.byte);
     }
     const folded = this.#options.caseless ? foldCase(set) : set;
@@ -55,7 +68,8 @@ class ClassReader {
     const hyphen = this.#cursor.offset;
     this.#cursor.offset++;
     if (!this.#closes()) {
-      syntaxError("invalidRange", hyphen, "Put the hyphen last in the class, or write it as \\-.");
+      if (this.#cursor.atEnd) this.#refuseUnclosed();
+      syntaxError("invalidRange", hyphen, hyphenHint);
     }
     return set | singleByte(0x2d);
   }
@@ -66,10 +80,10 @@ class ClassReader {
     this.#cursor.offset++;
     if (this.#closes()) return singleByte(first) | singleByte(0x2d);
     const opening = this.#cursor.offset;
-    const member = this.#readMember(false);
+    const member = this.#readMember("rangeEnd");
     if (member.kind !== "byte") {
       const offset = this.#cursor.pattern.charAt(opening) === "[" ? opening + 1 : this.#cursor.offset;
-      syntaxError("invalidRange", offset, "Put the hyphen last in the class, or write it as \\-.");
+      syntaxError("invalidRange", offset, hyphenHint);
     }
     if (member.byte < first) syntaxError("rangeOutOfOrder", this.#cursor.offset - 1);
     return byteRange(first, member.byte);
@@ -81,15 +95,13 @@ class ClassReader {
     return !this.#quoting && this.#cursor.peek() === "]";
   }
 
-  #readMember(isFirst: boolean): Member {
+  #readMember(place: "first" | "rangeEnd" | "other"): Member {
     const cursor = this.#cursor;
     this.#skipIgnored();
-    if (cursor.atEnd) {
-      syntaxError("unclosedClass", cursor.offset, "A literal [ is written as \\[.");
-    }
+    if (cursor.atEnd) this.#refuseUnclosed();
     if (!this.#quoting) {
-      if (!isFirst && cursor.take("]")) return { kind: "end" };
-      if (cursor.take("\\")) return this.#readClassEscape();
+      if (place !== "first" && cursor.take("]")) return { kind: "end" };
+      if (cursor.take("\\")) return this.#readClassEscape(place === "rangeEnd");
       if (cursor.peek() === "[") {
         cursor.offset++;
         if (looksLikePosixClass(cursor)) return { kind: "set", set: this.#readPosixClass() };
@@ -99,7 +111,11 @@ class ClassReader {
     return { kind: "byte", byte: cursor.next().charCodeAt(0) };
   }
 
-  #readClassEscape(): Member {
+  #refuseUnclosed(): never {
+    return syntaxError("unclosedClass", this.#cursor.offset, "A literal [ is written as \\[.");
+  }
+
+  #readClassEscape(isRangeEnd: boolean): Member {
     const cursor = this.#cursor;
     const escape = readEscape(cursor, undefined);
     switch (escape.kind) {
@@ -109,6 +125,8 @@ class ClassReader {
       case "letter":
         if (escape.letter === "b") return { kind: "byte", byte: 0x08 };
         if (escape.letter === "N") return syntaxError("nInClass", cursor.offset);
+        if (isRangeEnd && escape.letter !== "R" && escape.letter !== "X")
+          return syntaxError("invalidRange", cursor.offset, hyphenHint);
         return syntaxError("escapeInClass", cursor.offset - 1);
       case "reference": // never: in a class digits are octal
       default:

@@ -2,6 +2,7 @@ import type { Cursor } from "./cursor.ts";
 import { isDigit, isLetter } from "./cursor.ts";
 import type { ByteSet } from "./byte-set.ts";
 import { complement, digits, horizontalSpaces, spaces, verticalSpaces, wordBytes } from "./byte-set.ts";
+import { startsWithCount } from "./parse-quantifier.ts";
 import { syntaxError, unsupported } from "./pattern-error.ts";
 
 /** What stands behind a backslash. */
@@ -44,6 +45,8 @@ const controls: ReadonlyMap<string, number> = new Map([
 export function readEscape(cursor: Cursor, groupsSoFar: number | undefined): Escape {
   if (cursor.atEnd) syntaxError("trailingBackslash", cursor.offset);
   const char = cursor.next();
+  if (char === "g" && groupsSoFar === undefined) return byteEscape(0x67);
+  if (char === "N" && cursor.peek() === "{") checkNamedCharacter(cursor);
   if (isDigit(char)) return readNumericEscape(cursor, char, groupsSoFar);
   if (!isLetter(char)) return byteEscape(char.charCodeAt(0));
   if (contextual.has(char)) return { kind: "letter", letter: char };
@@ -74,6 +77,12 @@ export function readEscape(cursor: Cursor, groupsSoFar: number | undefined): Esc
     default:
       return syntaxError("unknownEscape", cursor.offset - 1, `Write ${char} without the backslash.`);
   }
+}
+
+/** `\N{2}` is a count; `\N{U+41}` and `\N{name}` are characters, in patterns of characters only. */
+function checkNamedCharacter(cursor: Cursor): void {
+  if (startsWithCount(cursor)) return;
+  syntaxError(cursor.peek(1) === "U" ? "unicodeOnly" : "caseEscape", cursor.offset, "Write a byte as \\xHH.");
 }
 
 function byteEscape(byte: number): Escape {
@@ -112,7 +121,7 @@ function readHexEscape(cursor: Cursor): Escape {
 }
 
 function readBracedOctal(cursor: Cursor): Escape {
-  if (!cursor.take("{")) syntaxError("missingOctalBrace", cursor.offset);
+  if (!cursor.take("{")) syntaxError("missingOctalBrace", cursor.atEnd ? cursor.offset - 1 : cursor.offset);
   return readBracedNumber(cursor, /[0-7]*/y, 8);
 }
 

@@ -14,12 +14,18 @@ export function readName(cursor: Cursor, terminator: string): string {
   return name;
 }
 
-/** Reads `3`, `+1` or `-1`, where the signed ones count from the groups opened so far. Undefined where no number stands. */
+/**
+ * Reads `3`, `+1` or `-1`, where the signed ones count from the groups opened so far. Undefined where no number stands.
+ */
 export function readSignedNumber(cursor: Cursor, groupsSoFar: number): number | undefined {
+  const start = cursor.offset;
   const text = cursor.takeMatch(/[+-]?[0-9]+/y);
   if (text === "") return undefined;
   const value = Number(text);
-  if (Math.abs(value) > 0xffff) syntaxError("numberTooBig", cursor.offset);
-  if (text.startsWith("-")) return groupsSoFar + 1 + value;
-  return text.startsWith("+") ? groupsSoFar + value : value;
+  const isSigned = text.startsWith("-") || text.startsWith("+");
+  const errorOffset = cursor.pattern.charAt(start - 1) === "{" ? start - 1 : cursor.offset;
+  if (Math.abs(value) > 0xffff) syntaxError("numberTooBig", errorOffset);
+  if (value === 0 && isSigned) syntaxError("relativeZero", errorOffset);
+  if (!isSigned) return value;
+  return value < 0 ? groupsSoFar + 1 + value : groupsSoFar + value;
 }

@@ -11,7 +11,7 @@ export function readQuantifier(cursor: Cursor): Quantifier | undefined {
   if (cursor.take("*")) return { min: 0, max: Infinity };
   if (cursor.take("+")) return { min: 1, max: Infinity };
   if (cursor.take("?")) return { min: 0, max: 1 };
-  if (!/^\{\d+(?:,\d*)?\}/.test(cursor.pattern.slice(cursor.offset))) return undefined;
+  if (!startsWithCount(cursor)) return undefined;
   cursor.offset++;
   const min = readCount(cursor);
   if (cursor.take("}")) return { min, max: min };
@@ -21,6 +21,11 @@ export function readQuantifier(cursor: Cursor): Quantifier | undefined {
   if (max < min) syntaxError("countsOutOfOrder", cursor.offset);
   cursor.offset++;
   return { min, max };
+}
+
+/** Whether `{n}`, `{n,}` or `{n,m}` comes next. */
+export function startsWithCount(cursor: Cursor): boolean {
+  return cursor.peek() === "{" && /^\{\d+(?:,\d*)?\}/.test(cursor.pattern.slice(cursor.offset));
 }
 
 function readCount(cursor: Cursor): number {

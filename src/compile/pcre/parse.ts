@@ -1,17 +1,19 @@
 import { unreachable } from "../../base/assert.ts";
 import type { ByteString } from "../../base/bytes.ts";
-import type { Anchor, BackreferenceNode, Node } from "./ast.ts";
+import type { Anchor, Node } from "./ast.ts";
 import { choiceOf, emptyNode, sequenceOf } from "./ast.ts";
-import { allBytes, complement, foldCase, newline, singleByte, wordBytes } from "./byte-set.ts";
-import { Cursor, isDigit, isLetter } from "./cursor.ts";
+import { allBytes, complement, foldCase, newline, singleByte } from "./byte-set.ts";
+import { Cursor, isDigit } from "./cursor.ts";
+import { GroupRegister } from "./group-register.ts";
 import { looksLikePosixClass, readClass } from "./parse-class.ts";
 import { readEscape } from "./parse-escape.ts";
 import { readName, readSignedNumber } from "./parse-name.ts";
 import { readOptionLetters, type Options } from "./parse-options.ts";
 import { readQuantifier, type Quantifier } from "./parse-quantifier.ts";
+import { readStarGroup } from "./parse-star-group.ts";
 import { readStartVerbs } from "./parse-verbs.ts";
-import { fixedLength } from "./analyse.ts";
 import { syntaxError, unsupported } from "./pattern-error.ts";
+import { failure, graphemeCluster, newlineSequence, wordEdge } from "./special-sequences.ts";
 
 /** What a pattern says, independent of how it will be matched. */
 export type ParsedPattern = {
@@ -42,14 +44,7 @@ class Parser {
   #quoting = false;
   #nesting = 0;
   #lookaroundDepth = 0;
-  #keepsInLookaround = false;
-  #groupCount = 0;
-  readonly #groupNames = new Map<string, number>();
-  readonly #groupBodies = new Map<number, Node>();
-  /** Backreferences may point forward, so they are resolved at the end. */
-  readonly #references: { node: { group: number }; to: number | string; offset: number }[] = [];
-  /** Lookbehinds are measured at the end, since a backreference in one may point at a group behind it. */
-  readonly #lookbehinds: { body: Node; offset: number }[] = [];
+  readonly #groups = new GroupRegister();
 
   constructor(pattern: ByteString, caseless: boolean) {
     this.#cursor = new Cursor(pattern);
@@ -70,23 +65,21 @@ class Parser {
     if (!this.#cursor.atEnd) {
       syntaxError("unmatchedParenthesis", this.#cursor.offset, "A literal ) is written as \\).");
     }
-    if (this.#keepsInLookaround) syntaxError("keepInLookaround", this.#cursor.offset);
-    this.#resolveReferences();
-    this.#measureLookbehinds();
-    return { root, groupCount: this.#groupCount, groupNames: this.#groupNames };
+    this.#groups.resolve();
+    return { root, groupCount: this.#groups.count, groupNames: this.#groups.names };
   }
 
   /** Branches up to a `)` or the end. An option set in one branch holds for those that follow, as in PCRE. */
   #parseChoice(isBranchReset = false): Node {
-    const firstGroup = this.#groupCount;
+    const firstGroup = this.#groups.count;
     let groupCountMax = firstGroup;
     const branches = [this.#parseSequence()];
     while (this.#cursor.take("|")) {
-      groupCountMax = Math.max(groupCountMax, this.#groupCount);
-      if (isBranchReset) this.#groupCount = firstGroup;
+      groupCountMax = Math.max(groupCountMax, this.#groups.count);
+      if (isBranchReset) this.#groups.count = firstGroup;
       branches.push(this.#parseSequence());
     }
-    this.#groupCount = Math.max(groupCountMax, this.#groupCount);
+    this.#groups.count = Math.max(groupCountMax, this.#groups.count);
     return choiceOf(branches);
   }
 
@@ -127,13 +120,9 @@ class Parser {
     // Repeating a test is testing once or not at all; PCRE does so, and JavaScript has other rules for empty iterations.
     const times = body.kind === "look" ? { min: Math.min(min, 1), max: Math.min(max, 1) } : { min, max };
     if (times.max === 0) return emptyNode;
-    if (times.min === 1 && times.max === 1) return body;
-    const node: Node = {
-      kind: "repeat",
-      body,
-      ...times,
-      lazy: !possessive && marked !== this.#options.ungreedy,
-    };
+    const lazy = !possessive && marked !== this.#options.ungreedy;
+    const once = times.min === 1 && times.max === 1;
+    const node: Node = once ? body : { kind: "repeat", body, ...times, lazy };
     return possessive ? { kind: "atomic", body: node } : node;
   }
 
@@ -196,7 +185,7 @@ class Parser {
   }
 
   #parseEscape(start: number): Item {
-    const escape = readEscape(this.#cursor, this.#groupCount);
+    const escape = readEscape(this.#cursor, this.#groups.count);
     switch (escape.kind) {
       case "byte":
         return this.#literal(String.fromCharCode(escape.byte));
@@ -226,15 +215,11 @@ class Parser {
       case "B":
         return anchor("notWordBoundary");
       case "K": // moves the start of the whole match, which nobody reads: nginx hands on captures only
-        if (this.#lookaroundDepth > 0) this.#keepsInLookaround = true;
+        if (this.#lookaroundDepth > 0) this.#groups.refuseKeep(cursor.pattern.length);
         return fixed(emptyNode);
       case "C":
         return repeatable({ kind: "bytes", set: allBytes });
       case "N":
-        if (cursor.peek() === "{" && cursor.peek(1) === "U") syntaxError("unicodeOnly", cursor.offset);
-        if (cursor.peek() === "{" && !/^\{\d+(?:,\d*)?\}/.test(cursor.pattern.slice(cursor.offset))) {
-          syntaxError("caseEscape", cursor.offset);
-        }
         return repeatable({ kind: "bytes", set: complement(newline) });
       case "R":
         return repeatable(newlineSequence(this.#newlineSequencesAreAscii));
@@ -263,13 +248,13 @@ class Parser {
     }
     const braced = cursor.take("{");
     const numberOffset = cursor.offset;
-    const group = readSignedNumber(cursor, this.#groupCount);
+    const group = readSignedNumber(cursor, this.#groups.count);
     if (group === undefined) {
       if (!braced) syntaxError("malformedG", cursor.offset);
       return this.#reference(start, readName(cursor, "}"), numberOffset);
     }
+    if (braced && !cursor.take("}")) syntaxError("malformedG", numberOffset - 1);
     if (group < 1) syntaxError("noSuchGroup", braced ? numberOffset - 1 : cursor.offset);
-    if (braced && !cursor.take("}")) syntaxError("malformedG", cursor.offset);
     return this.#reference(start, group, cursor.offset - 1);
   }
 
@@ -284,43 +269,13 @@ class Parser {
   }
 
   #reference(start: number, to: number | string, errorOffset: number): Item {
-    const node = {
-      kind: "backreference",
-      group: 0,
-      caseless: this.#options.caseless,
-      offset: start,
-    } as const;
-    const mutable: { -readonly [Key in keyof BackreferenceNode]: BackreferenceNode[Key] } = { ...node };
-    this.#references.push({ node: mutable, to, offset: errorOffset });
-    return repeatable(mutable);
-  }
-
-  #resolveReferences(): void {
-    for (const { node, to, offset } of this.#references) {
-      const group = typeof to === "number" ? to : this.#groupNames.get(to);
-      if (group === undefined || group > this.#groupCount) syntaxError("noSuchGroup", offset);
-      node.group = group;
-    }
-  }
-
-  /** PCRE wants every branch of a lookbehind to have one length; it then matches forward from there. */
-  #measureLookbehinds(): void {
-    for (const { body, offset } of this.#lookbehinds) {
-      const branches = body.kind === "choice" ? body.branches : [body];
-      if (branches.some((branch) => fixedLength(branch, this.#groupBodies) === undefined)) {
-        syntaxError(
-          "lookbehindLength",
-          offset,
-          "Within (?<=…) and (?<!…), *, +, ? and {n,m} cannot be used.",
-        );
-      }
-    }
+    return repeatable(this.#groups.reference(to, this.#options.caseless, start, errorOffset));
   }
 
   /** Everything that begins with `(`; the cursor stands behind it. */
   #parseParenthesis(start: number): Item {
     const cursor = this.#cursor;
-    if (cursor.peek() === "*" && (cursor.peek(1) === ":" || isLetter(cursor.peek(1)))) {
+    if (cursor.peek() === "*" && cursor.peek(1) !== "" && cursor.peek(1) !== ")") {
       return this.#parseStarGroup(start);
     }
     if (!cursor.take("?")) {
@@ -342,6 +297,7 @@ class Parser {
         return this.#parseLook(start, false, cursor.next() === "!");
       case "<":
         cursor.offset++;
+        if (cursor.peek() === "*") return unsupported("non-atomic lookbehind (?<*", start, "Write (?<=…).");
         if (cursor.peek() !== "=" && cursor.peek() !== "!") return this.#parseNamedCapture(start, ">");
         return this.#parseLook(start, true, cursor.next() === "!");
       case "'":
@@ -373,6 +329,7 @@ class Parser {
     if (/^[+-]?\d/.test(cursor.pattern.slice(cursor.offset))) {
       return unsupported("recursion (?n)", start, subroutineHint);
     }
+    if (cursor.peek() === "+") syntaxError("digitExpected", cursor.offset);
     const options = readOptionLetters(cursor, this.#options);
     if (cursor.take(")")) {
       this.#options = options;
@@ -396,25 +353,15 @@ class Parser {
   }
 
   #parseNamedCapture(start: number, terminator: string): Item {
-    const cursor = this.#cursor;
-    const name = readName(cursor, terminator);
-    const known = this.#groupNames.get(name);
-    // The branches of (?|…) may give the same group the same name.
-    if (known !== undefined && known !== this.#groupCount + 1) {
-      syntaxError("duplicateName", cursor.offset, `Give one of the two groups named ${name} another name.`);
-    }
-    for (const [other, group] of this.#groupNames) {
-      if (group === this.#groupCount + 1 && other !== name) syntaxError("differentNames", cursor.offset - 1);
-    }
-    this.#groupNames.set(name, this.#groupCount + 1);
+    const name = readName(this.#cursor, terminator);
+    this.#groups.nameNext(name, this.#cursor.offset);
     return this.#parseCapture(start);
   }
 
   #parseCapture(start: number): Item {
-    this.#groupCount++;
-    const group = this.#groupCount;
+    const group = this.#groups.open();
     const body = this.#parseGroupBody(start);
-    this.#groupBodies.set(group, body);
+    this.#groups.close(group, body);
     return repeatable({ kind: "capture", group, body });
   }
 
@@ -422,31 +369,16 @@ class Parser {
     this.#lookaroundDepth++;
     const body = this.#parseGroupBody(start);
     this.#lookaroundDepth--;
-    if (behind) this.#lookbehinds.push({ body, offset: start });
+    if (behind) this.#groups.lookbehind(body, start);
     return repeatable({ kind: "look", behind, negative, body });
   }
 
   /** `(*pla:…)` and other spelt-out groups, `(*FAIL)` and other verbs. */
   #parseStarGroup(start: number): Item {
-    const cursor = this.#cursor;
-    cursor.offset++;
-    const name = cursor.takeMatch(/[A-Za-z_]*/y);
-    if (/^[a-z]/.test(name)) {
-      const meaning = spelledGroups.get(name);
-      if (meaning === undefined || cursor.peek() !== ":") {
-        if (meaning !== undefined || !otherSpelledGroups.has(name))
-          syntaxError("unknownAlphaAssertion", cursor.offset);
-        return unsupported(`(*${name}:`, start, "");
-      }
-      cursor.offset++;
-      if (meaning === "atomic") return repeatable({ kind: "atomic", body: this.#parseGroupBody(start) });
-      return this.#parseLook(start, meaning.behind, meaning.negative);
-    }
-    if (cursor.peek() === ":") cursor.takeMatch(/[^)]*/y);
-    if (!cursor.take(")") || !backtrackingVerbs.has(name)) syntaxError("unknownVerb", cursor.offset - 1);
-    if (name === "F" || name === "FAIL")
-      return fixed({ kind: "look", behind: false, negative: true, body: emptyNode });
-    return unsupported(`backtracking verb (*${name})`, start, "Write an atomic group (?>…) or a lookahead.");
+    const meaning = readStarGroup(this.#cursor, start);
+    if (meaning.kind === "fail") return fixed(failure);
+    if (meaning.kind === "atomic") return repeatable({ kind: "atomic", body: this.#parseGroupBody(start) });
+    return this.#parseLook(start, meaning.behind, meaning.negative);
   }
 
   /** The inside of a group, up to and with its `)`. Options set within end with it. */
@@ -471,35 +403,6 @@ class Parser {
 
 const subroutineHint = "Write the group's pattern out where it is called.";
 
-const backtrackingVerbs = new Set(["ACCEPT", "COMMIT", "F", "FAIL", "MARK", "", "PRUNE", "SKIP", "THEN"]);
-
-const ahead = { behind: false, negative: false };
-const notAhead = { behind: false, negative: true };
-const behind = { behind: true, negative: false };
-const notBehind = { behind: true, negative: true };
-type SpelledGroup = "atomic" | { readonly behind: boolean; readonly negative: boolean };
-const spelledGroups: ReadonlyMap<string, SpelledGroup> = new Map<string, SpelledGroup>([
-  ["atomic", "atomic"],
-  ["pla", ahead],
-  ["positive_lookahead", ahead],
-  ["nla", notAhead],
-  ["negative_lookahead", notAhead],
-  ["plb", behind],
-  ["positive_lookbehind", behind],
-  ["nlb", notBehind],
-  ["negative_lookbehind", notBehind],
-]);
-const otherSpelledGroups = new Set([
-  "napla",
-  "naplb",
-  "non_atomic_positive_lookahead",
-  "non_atomic_positive_lookbehind",
-  "sr",
-  "asr",
-  "script_run",
-  "atomic_script_run",
-]);
-
 function repeatable(node: Node): Item {
   return { node, repeatable: true };
 }
@@ -510,32 +413,4 @@ function fixed(node: Node): Item {
 
 function anchor(at: Anchor): Item {
   return fixed({ kind: "anchor", at });
-}
-
-const carriageReturn: Node = { kind: "bytes", set: singleByte(0x0d) };
-const lineFeed: Node = { kind: "bytes", set: singleByte(0x0a) };
-const loneCarriageReturn: Node = sequenceOf([
-  carriageReturn,
-  { kind: "look", behind: false, negative: true, body: lineFeed },
-]);
-const crlf: Node = sequenceOf([carriageReturn, lineFeed]);
-
-/** `\R`: one line ending, of which CR LF is never taken apart. */
-function newlineSequence(asciiOnly: boolean): Node {
-  const others = singleByte(0x0b) | singleByte(0x0c) | singleByte(0x85);
-  return choiceOf([crlf, { kind: "bytes", set: asciiOnly ? newline : newline | others }, loneCarriageReturn]);
-}
-
-/** `\X` in Latin-1: nothing in it combines but CR with LF. */
-const graphemeCluster: Node = choiceOf([
-  crlf,
-  { kind: "bytes", set: complement(singleByte(0x0d)) },
-  loneCarriageReturn,
-]);
-
-/** `[[:<:]]` and `[[:>:]]`, start and end of a word. */
-function wordEdge(edge: "start" | "end"): Node {
-  const word: Node = { kind: "bytes", set: wordBytes };
-  const look: Node = { kind: "look", behind: edge === "end", negative: false, body: word };
-  return sequenceOf([{ kind: "anchor", at: "wordBoundary" }, look]);
 }

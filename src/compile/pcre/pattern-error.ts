@@ -61,6 +61,8 @@ const syntaxErrors = {
   lookbehindLength: "lookbehind assertion is not fixed length",
   unknownPosixClass: "unknown POSIX class name",
   byteTooLarge: "character code point value in \\x{} or \\o{} is too large",
+  relativeZero: "a relative value of zero is not allowed",
+  digitExpected: "digit expected after (?+ or (?-",
   caseEscape: "PCRE2 does not support \\F, \\L, \\l, \\N{name}, \\U, or \\u",
   unknownGroupAfterP: "unrecognized character after (?P",
   unclosedName: "syntax error in subpattern name (missing terminator?)",
