@@ -1,6 +1,6 @@
 import { describeSystemError } from "../base/errno.ts";
 import type { Request } from "../compile/request.ts";
-import { relay, type TunnelEnd } from "../websocket/relay.ts";
+import { relay, type TunnelEndCause } from "../websocket/relay.ts";
 import type { UpstreamConnection } from "./dial.ts";
 import type { ProxyRules } from "./rules.ts";
 
@@ -24,8 +24,8 @@ export function beginTunnel(
     readTimeoutMs: rules.proxy_read_timeout,
     clientSendTimeoutMs: request.location.core.send_timeout,
     upstreamSendTimeoutMs: rules.proxy_send_timeout,
+    onEnding: (cause) => logCause(request, cause),
     onEnd(end) {
-      logEnd(request, end);
       // As in nginx, $bytes_sent has the tunnel in it, and $request_length has not.
       request.response.bytesSent += end.bytesFromUpstream;
       request.response.bodyBytesSent += end.bytesFromUpstream;
@@ -43,7 +43,7 @@ export function beginTunnel(
 }
 
 /** In nginx's words where it has any. An orderly end is told by the access log alone. */
-function logEnd(request: Request, { endedBy, reason, error }: TunnelEnd): void {
+function logCause(request: Request, { endedBy, reason, error }: TunnelEndCause): void {
   switch (reason) {
     case "read-timeout":
       request.log("error", "upstream timed out (110: Connection timed out)");

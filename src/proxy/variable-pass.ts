@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import { byteStringFromText, textFromByteString } from "../base/bytes.ts";
+import { textFromByteString } from "../base/bytes.ts";
 import type { Stateful } from "../compile/plan.ts";
 import type { Request } from "../compile/request.ts";
 import type { Template } from "../compile/template.ts";
@@ -86,19 +86,20 @@ export class VariablePass {
   }
 
   find(request: Request, found: (result: DestinationResult) => void): void {
-    const text = textFromByteString(this.#template.render(request));
-    const result = parsePassUrl(text);
+    const bytes = this.#template.render(request);
+    const result = parsePassUrl(bytes);
     if (!result.ok) {
+      const text = textFromByteString(bytes);
       const message = result.reason === "prefix" ? `${result.message} in "${text}"` : result.message;
       return found({ ok: false, status: 500, message });
     }
     const { scheme, address, authority, uri } = result.url;
     const { host, port } = hostAndPort(result.url);
     const defaultPort = DEFAULT_PORTS[scheme];
-    const target = uri === "" ? null : byteStringFromText(uri);
+    const target = uri === "" ? null : uri;
     const at = (group: PeerGroup<UpstreamReader>): DestinationResult => ({
       ok: true,
-      destination: { scheme, group, host: byteStringFromText(host), port },
+      destination: { scheme, group, host, port },
       target,
     });
     const known = this.#upstreams.find(address, defaultPort);

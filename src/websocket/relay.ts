@@ -77,6 +77,8 @@ export interface RelayOptions {
   readonly upstreamSendTimeoutMs: number;
   /** Once a side has ended: how long the other may stay without a byte passed or taken. Default 10,000. */
   readonly halfCloseTimeoutMs?: number;
+  /** Called once, as soon as the cause is known: what is pending may still be on its way. */
+  readonly onEnding?: (cause: TunnelEndCause) => void;
   /** Called once, when both connections are closed. */
   readonly onEnd: (end: TunnelEnd) => void;
 }
@@ -175,6 +177,7 @@ export class Tunnel {
       this.#cause = cause;
       this.#pendingBytesSeen = this.#pendingBytes;
       this.#armHalfCloseTimeout();
+      this.#options.onEnding?.(cause);
     }
     return this.#cause;
   }
