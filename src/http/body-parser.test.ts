@@ -151,6 +151,17 @@ describe("a chunked body", () => {
     });
   });
 
+  it("may have extensions in every chunk, and their sum begins anew with the next body", () => {
+    const extended = `1;${"x".repeat(1000)}\r\na\r\n`.repeat(15);
+    const input = Buffer.from(`${extended}0\r\n\r\n`);
+    const parser = new BodyParser(CHUNKED, { onData: () => undefined, onTrailers: () => undefined });
+    for (let body = 0; body < 2; body++) {
+      parser.reset(CHUNKED);
+      parser.feed(input, 0, input.length);
+      expect(parser.state).toBe("done");
+    }
+  });
+
   it("tells how far into the body the reading stopped", () => {
     const parser = new BodyParser(CHUNKED, { onData: () => undefined, onTrailers: () => undefined });
     parser.feed(Buffer.from("5\r\nhel"), 0, 6);

@@ -181,6 +181,8 @@ describe("a request line", () => {
     ["GET / http/1.1", "invalid-version"],
     ["GET / HTTP/0.9", "invalid-version"],
     ["GET / HTTP/1,1", "invalid-version"],
+    ["GET / HTTP/:.1", "invalid-version"],
+    ["GET / HTTP/1.:", "invalid-version"],
     ["GET / HTTP/2.0", "unsupported-version"],
     ["PRI * HTTP/2.0", "unsupported-version"],
   ])("refuses %j as soon as it has been read, without waiting for the rest", (line, rule) => {
@@ -236,6 +238,9 @@ describe("a header line", () => {
     const text = "\r\nGET / HTTP/1.1\r\nHost: a\r\nX: \0";
     parser.execute(bytes(text), 0, text.length);
     expect(parser.error?.offset).toBe(text.length - 1 - 2);
+    parser.reset();
+    parser.execute(bytes("xxxx\r\n\rGET"), 4, 10);
+    expect(parser.error).toMatchObject({ rule: "bare-cr", offset: 0 });
   });
 
   describe("with an unusual name", () => {

@@ -180,9 +180,9 @@ export class HeadScanner {
       const byte = buffer[at] ?? 0;
       if (byte === LF) {
         this.#phase = EMPTY_LINES;
-        if (++this.#emptyLines > EMPTY_LINES_MAX) return this.#fail("too-many-empty-lines", 0, at);
+        if (++this.#emptyLines > EMPTY_LINES_MAX) return this.#fail("too-many-empty-lines", at, at);
       } else if (this.#phase === EMPTY_LINE_CR) {
-        return this.#fail("bare-cr", 0, at);
+        return this.#fail("bare-cr", at, at);
       } else if (byte === CR) {
         this.#phase = EMPTY_LINE_CR;
       } else {
@@ -196,13 +196,13 @@ export class HeadScanner {
   /** The usual case: the head lies in the buffer that was read from the socket, and nothing is copied. */
   #scanInPlace(buffer: Buffer, start: number, end: number): number {
     const at = this.#scan(buffer, start, start, end);
-    if (this.state === "done") this.text = buffer.toString("latin1", start, at);
-    else
-      this.#keep(
-        buffer,
-        start,
-        this.state === "more" ? at : Math.min(end, start + this.#budget.headBytesMax),
-      );
+    if (this.state === "done") {
+      this.text = buffer.toString("latin1", start, at);
+    } else {
+      // Of a head that is no good the log wants the start line, which may go on after the error.
+      const kept = this.state === "more" ? at : Math.min(end, start + this.#budget.headBytesMax);
+      this.#keep(buffer, start, kept);
+    }
     return at;
   }
 
