@@ -206,10 +206,10 @@ function readRequestHead(scanner: HeadScanner): RequestHead | HeadRule {
 }
 
 function readResponseHead(scanner: HeadScanner, requestMethod: ByteString): ResponseHead | HeadRule {
-  const line = /^HTTP\/1\.(\d) ([1-9]\d\d)(?: (.*))?$/.exec(scanner.text.slice(0, scanner.startLineEnd));
-  if (line === null) return "invalid-status-line";
-  const versionMinor = line[1] === "0" ? 0 : 1;
-  const status = Number(line[2]);
+  const { text, startLineEnd } = scanner;
+  const status = parseStatus(text, startLineEnd);
+  if (status === null) return "invalid-status-line";
+  const versionMinor = text.charCodeAt(VERSION_MINOR_AT) === 0x30 ? 0 : 1;
 
   const headers = scanner.headers();
   const { seen, repeated } = scanner;
@@ -223,7 +223,7 @@ function readResponseHead(scanner: HeadScanner, requestMethod: ByteString): Resp
   return {
     versionMinor,
     status,
-    reason: line[3] ?? "",
+    reason: text.slice(REASON_AT, startLineEnd),
     headers,
     framing,
     keepAlive: framing.kind !== "until-close" && !isFaulty && isKeptAlive(connection, versionMinor),
@@ -231,6 +231,32 @@ function readResponseHead(scanner: HeadScanner, requestMethod: ByteString): Resp
     isInterim: status < 200 && status !== 101,
     headBytes: scanner.bytes,
   };
+}
+
+/** Where the parts of `HTTP/1.1 200 OK` stand; its first seven bytes are the scanner's to check. */
+const VERSION_MINOR_AT = 7;
+const STATUS_AT = 9;
+const REASON_AT = 13;
+
+/** The status in a status line that ends at `end`; null if the line is malformed. The reason may be missing, with its space. */
+function parseStatus(text: ByteString, end: number): number | null {
+  const status = parseDigits(text, STATUS_AT, STATUS_AT + 3);
+  const isFormed =
+    parseDigits(text, VERSION_MINOR_AT, VERSION_MINOR_AT + 1) >= 0 &&
+    text.charCodeAt(STATUS_AT - 1) === 0x20 &&
+    (end === REASON_AT - 1 || (end >= REASON_AT && text.charCodeAt(REASON_AT - 1) === 0x20));
+  return isFormed && status >= 100 ? status : null;
+}
+
+/** The number in `text[start, end)`, or -1 if there is a byte among them that is no digit. */
+function parseDigits(text: ByteString, start: number, end: number): number {
+  let value = 0;
+  for (let i = start; i < end; i++) {
+    const digit = text.charCodeAt(i) - 0x30;
+    if (!(digit >= 0 && digit <= 9)) return -1;
+    value = value * 10 + digit;
+  }
+  return value;
 }
 
 /** RFC 9112 section 3.2: exactly one valid `Host` in HTTP/1.1, at most one in 1.0, whatever the target's form. */
