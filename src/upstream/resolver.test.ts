@@ -6,11 +6,11 @@ import { CachingResolver, type Resolution } from "./resolver.ts";
 useRig();
 
 function resolverAt(
-  address: string,
-  settings: { timeoutMs?: number; validMs?: number } = {},
+  addresses: string | readonly string[],
+  settings: { timeoutMs?: number; validMs?: number; ipv4?: boolean; ipv6?: boolean } = {},
 ): CachingResolver {
-  const { timeoutMs = 5000, validMs = null } = settings;
-  return new CachingResolver({ servers: [address], validMs, ipv4: true, ipv6: false }, timeoutMs);
+  const { timeoutMs = 5000, validMs = null, ipv4 = true, ipv6 = false } = settings;
+  return new CachingResolver({ servers: [addresses].flat(), validMs, ipv4, ipv6 }, timeoutMs);
 }
 
 function resolve(resolver: CachingResolver, name: string): Promise<Resolution> {
@@ -58,4 +58,51 @@ test("a name that does not exist, and one that nobody answers for, fail in nginx
     ok: false,
     message: "slow.test could not be resolved (110: Operation timed out)",
   });
+});
+
+test("several name servers that do not answer take no longer than one", async () => {
+  const servers = await Promise.all([1, 2, 3].map(() => startNameServer({ "slow.test": null })));
+  const resolver = resolverAt(
+    servers.map(({ address }) => address),
+    { timeoutMs: 400 },
+  );
+  const started = performance.now();
+  const resolution = await resolve(resolver, "slow.test");
+  const tookMs = performance.now() - started;
+  expect(resolution).toMatchObject({
+    message: "slow.test could not be resolved (110: Operation timed out)",
+  });
+  // One such server alone would keep c-ares waiting for longer.
+  expect(tookMs).toBeGreaterThanOrEqual(400);
+  expect(tookMs).toBeLessThan(1500);
+});
+
+test("addresses of both families come, and of one family only that is asked for", async () => {
+  const zone = { "app.test": ["127.0.0.1", "0:0:0:0:0:0:0:1"] };
+  const [both, only6] = [await startNameServer(zone), await startNameServer(zone)];
+  expect(await resolve(resolverAt(both.address, { ipv6: true }), "app.test")).toEqual({
+    ok: true,
+    addresses: ["127.0.0.1", "::1"],
+  });
+  expect(await resolve(resolverAt(only6.address, { ipv4: false, ipv6: true }), "app.test")).toEqual({
+    ok: true,
+    addresses: ["::1"],
+  });
+  expect(only6.questions).toEqual(["app.test AAAA"]);
+});
+
+test("a name is one name however its letters are cased", async () => {
+  const server = await startNameServer({ "app.test": ["127.0.0.1"] });
+  const resolver = resolverAt(server.address);
+  await resolve(resolver, "App.Test");
+  await resolve(resolver, "APP.test");
+  expect(server.questions).toEqual(["app.test A"]);
+});
+
+test("a name that does not exist is asked for once for a while", async () => {
+  const server = await startNameServer({});
+  const resolver = resolverAt(server.address);
+  await resolve(resolver, "missing.test");
+  await resolve(resolver, "missing.test");
+  expect(server.questions).toEqual(["missing.test A"]);
 });

@@ -1,4 +1,6 @@
 import { Resolver as NodeResolver } from "node:dns/promises";
+import { Deadline } from "../base/timers.ts";
+import { asciiLowerCase } from "../base/bytes.ts";
 import type { SharedKey } from "../compile/check.ts";
 import type { Scope } from "../compile/scope.ts";
 
@@ -47,6 +49,7 @@ interface Known {
  */
 export class CachingResolver {
   readonly #settings: ResolverSettings;
+  readonly #timeoutMs: number;
   readonly #node: NodeResolver;
   readonly #known = new Map<string, Known>();
   readonly #asking = new Map<string, Promise<Resolution>>();
@@ -54,13 +57,16 @@ export class CachingResolver {
   /** `timeoutMs` is that of resolver_timeout. */
   constructor(settings: ResolverSettings, timeoutMs: number) {
     this.#settings = settings;
-    // c-ares doubles the wait with each try: two tries of a third make one whole.
-    this.#node = new NodeResolver({ timeout: Math.max(1, Math.floor(timeoutMs / 3)), tries: 2 });
+    this.#timeoutMs = Math.max(1, timeoutMs);
+    // c-ares asks one server after the other and doubles the wait in the second round; all of it is to take no longer.
+    const waitMs = Math.max(1, Math.floor(timeoutMs / (3 * settings.servers.length)));
+    this.#node = new NodeResolver({ timeout: waitMs, tries: 2 });
     this.#node.setServers(settings.servers);
   }
 
   /** The addresses of a name; `found` is called at once where they are known. */
-  resolve(name: string, found: (resolution: Resolution) => void): void {
+  resolve(host: string, found: (resolution: Resolution) => void): void {
+    const name = asciiLowerCase(host);
     const known = this.#known.get(name);
     if (known !== undefined && known.untilMs > performance.now()) return found(known.resolution);
     let asking = this.#asking.get(name);
@@ -81,8 +87,9 @@ export class CachingResolver {
       ...(ipv4 ? [this.#node.resolve4(name, { ttl: true })] : []),
       ...(ipv6 ? [this.#node.resolve6(name, { ttl: true })] : []),
     ];
-    const answers = await Promise.allSettled(questions);
+    const answers = await this.#inTime(Promise.allSettled(questions));
     this.#asking.delete(name);
+    if (answers === "late") return this.#keep(name, { ok: false, message: timedOut(name) }, NEGATIVE_MS);
     const records = answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
     if (records.length === 0) {
       const failure = answers.find((answer) => answer.status === "rejected");
@@ -93,6 +100,15 @@ export class CachingResolver {
     // Name servers turn the order with each answer; the same addresses must be the same group of peers.
     const addresses = records.map((record) => record.address).sort();
     return this.#keep(name, { ok: true, addresses }, validMs ?? Math.max(ttlMs, LIFETIME_MS_MIN));
+  }
+
+  /** c-ares waits a quarter of a second at least, for each server: the deadline is kept here. */
+  async #inTime<Answers>(answers: Promise<Answers>): Promise<Answers | "late"> {
+    const deadline = new Deadline();
+    const late = new Promise<"late">((resolve) => deadline.arm(this.#timeoutMs, () => resolve("late")));
+    const first = await Promise.race([answers, late]);
+    deadline.disarm();
+    return first;
   }
 
   #keep(name: string, resolution: Resolution, lifetimeMs: number): Resolution {
@@ -106,6 +122,10 @@ export class CachingResolver {
     this.#known.set(name, { resolution, untilMs: performance.now() + lifetimeMs });
     return resolution;
   }
+}
+
+function timedOut(name: string): string {
+  return `${name} could not be resolved (${FAILURES.get("ETIMEOUT")})`;
 }
 
 function describe(name: string, error: unknown): string {

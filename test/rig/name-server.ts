@@ -11,7 +11,7 @@ export interface NameServer {
   readonly questions: readonly string[];
 }
 
-/** IPv4 addresses by name; a name that is missing does not exist, one with null is never answered. */
+/** Addresses of both families by name, IPv6 ones in full; a name that is missing does not exist, one with null is never answered. */
 export type Zone = Readonly<Record<string, readonly string[] | null>>;
 
 /** Answers from `zone`, with this lifetime in seconds. */
@@ -23,7 +23,7 @@ export async function startNameServer(zone: Zone, ttlSeconds: number = 60): Prom
     questions.push(`${name} ${type === TYPE_A ? "A" : type === TYPE_AAAA ? "AAAA" : type}`);
     const addresses = Object.hasOwn(zone, name) ? zone[name] : undefined;
     if (addresses === null) return;
-    const records = type === TYPE_A ? (addresses ?? []) : [];
+    const records = (addresses ?? []).filter((address) => address.includes(":") === (type === TYPE_AAAA));
     const status = addresses === undefined ? 3 : 0;
     socket.send(answer(query.subarray(0, end), status, records, ttlSeconds), client.port, client.address);
   });
@@ -50,14 +50,22 @@ function answer(query: Buffer, status: number, addresses: readonly string[], ttl
   head.writeUInt16BE(addresses.length, 6);
   head.writeUInt32BE(0, 8);
   const records = addresses.map((address) => {
-    const record = Buffer.alloc(16);
+    const data = addressBytes(address);
+    const record = Buffer.alloc(12);
     record.writeUInt16BE(0xc00c, 0);
-    record.writeUInt16BE(TYPE_A, 2);
+    record.writeUInt16BE(data.length === 4 ? TYPE_A : TYPE_AAAA, 2);
     record.writeUInt16BE(1, 4);
     record.writeUInt32BE(ttlSeconds, 6);
-    record.writeUInt16BE(4, 10);
-    for (const [index, part] of address.split(".").entries()) record.writeUInt8(Number(part), 12 + index);
-    return record;
+    record.writeUInt16BE(data.length, 10);
+    return Buffer.concat([record, data]);
   });
   return Buffer.concat([head, ...records]);
+}
+
+function addressBytes(address: string): Buffer {
+  if (!address.includes(":")) return Buffer.from(address.split(".").map(Number));
+  return Buffer.from(
+    address.replace(/[0-9a-f]+:?/g, (group) => group.replace(":", "").padStart(4, "0")),
+    "hex",
+  );
 }
