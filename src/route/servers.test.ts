@@ -56,7 +56,8 @@ describe("selectServer", () => {
     expect(selectServer(plan, host).name).toBe(name);
   });
 
-  test("a request without a host is answered by the default server", () => {
-    expect(selectServer(plan, null).name).toBe("default");
+  test("a server may be named for requests that name none", () => {
+    const exact = new Map([["", server("nameless")]]);
+    expect(selectServer({ ...plan, names: { ...plan.names, exact } }, "").name).toBe("nameless");
   });
 });

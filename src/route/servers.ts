@@ -5,11 +5,12 @@ import type { Request } from "../compile/request.ts";
 
 /**
  * The server of a listener that answers for `host` (lower case, without port and trailing dot), in nginx's order: exact
- * name, longest `*.suffix`, longest `prefix.*`, first regular expression, default server.
+ * name, longest `*.suffix`, longest `prefix.*`, first regular expression, default server. The empty host, of a request
+ * that names none, can only be named exactly: `server_name ""`.
  */
-export function selectServer(listener: ListenerPlan, host: ByteString | null): ServerPlan {
-  if (host === null || host === "") return listener.defaultServer;
+export function selectServer(listener: ListenerPlan, host: ByteString): ServerPlan {
   const { names } = listener;
+  if (host === "") return names.exact.get("") ?? listener.defaultServer;
   const named = findByName(names, host);
   if (named !== undefined) return named;
   for (const { regex, server } of names.regexes) {
@@ -24,7 +25,7 @@ export function selectServer(listener: ListenerPlan, host: ByteString | null): S
  */
 export function captureServerName(request: Request, host: ByteString): void {
   const { names } = request.listener;
-  if (names.regexes.length === 0 || findByName(names, host) !== undefined) return;
+  if (host === "" || names.regexes.length === 0 || findByName(names, host) !== undefined) return;
   for (const { regex } of names.regexes) {
     if (execRegex(request, regex, host)) return;
   }
