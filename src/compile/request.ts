@@ -98,7 +98,7 @@ export interface Response {
   closeAfter: boolean;
   /** Bytes of head and body handed to the connection, chunk framing included: `$bytes_sent`. */
   bytesSent: number;
-  /** Bytes of the body alone, chunk framing excluded: `$body_bytes_sent`. */
+  /** What of them came after the head, chunk framing included, as nginx counts: `$body_bytes_sent`. */
   bodyBytesSent: number;
   /** Trailers sent, for `$sent_trailer_`. */
   trailers: HeaderList | null;

@@ -2,7 +2,7 @@ import type { ByteString } from "../base/bytes.ts";
 import { declaredFraming, type Framing, NO_BODY, responseFraming } from "./framing.ts";
 import { type HeadError, type HeadRule, headError } from "./head-error.ts";
 import { DEFAULT_HEAD_LIMITS, type HeadLimits } from "./head-limits.ts";
-import { type HeaderNameRules, HeadScanner, type ScanState } from "./head-scanner.ts";
+import { type HeaderNameRules, HeadScanner, type ReceivedHead, type ScanState } from "./head-scanner.ts";
 import type { HeaderList } from "./header-list.ts";
 import { CONNECTION, EXPECT, HOST, SINGLE_IN_REQUESTS, TRANSFER_ENCODING, UPGRADE } from "./header-names.ts";
 import { parseAuthority } from "./host.ts";
@@ -93,9 +93,9 @@ export class RequestHeadParser {
     return this.#scanner.idle;
   }
 
-  /** The request line as far as it has arrived: for the log, where a head is no good or never comes whole. */
-  receivedStartLine(): ByteString {
-    return this.#scanner.receivedStartLine();
+  /** What has arrived: for the logs, where a head is no good or never comes whole. */
+  received(): ReceivedHead {
+    return this.#scanner.received();
   }
 
   /** Makes ready for the next request on the connection. */

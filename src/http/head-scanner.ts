@@ -76,6 +76,14 @@ export interface HeaderNameRules {
 export type ScanKind = "request" | "response" | "trailers";
 export type ScanState = "more" | "done" | "error";
 
+/** A head as far as it has arrived. */
+export interface ReceivedHead {
+  /** The first line, or the beginning of it. */
+  readonly startLine: ByteString;
+  /** The header lines that were complete. */
+  readonly headers: HeaderList;
+}
+
 const NOTHING: Buffer = Buffer.alloc(0);
 
 /** The line reader beneath the head parsers and the trailers of a chunked body. Reusable after {@link reset}. */
@@ -152,11 +160,11 @@ export class HeadScanner {
     return at - start;
   }
 
-  /** The start line as far as it has arrived: for the log, where a head is no good or never comes whole. */
-  receivedStartLine(): ByteString {
-    const received = this.text === "" ? this.#pending.toString("latin1", 0, this.#pendingLength) : this.text;
-    const end = received.search(/[\r\n]/);
-    return end < 0 ? received : received.slice(0, end);
+  /** What has arrived: for the logs, where a head is no good or never comes whole. */
+  received(): ReceivedHead {
+    const text = this.text === "" ? this.#pending.toString("latin1", 0, this.#pendingLength) : this.text;
+    const lineEnd = text.search(/[\r\n]/);
+    return { startLine: lineEnd < 0 ? text : text.slice(0, lineEnd), headers: this.#marks.toList(text) };
   }
 
   /** The header fields; only when done. */

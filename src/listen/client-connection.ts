@@ -67,7 +67,8 @@ export class ClientConnection implements Connection {
   /** The server in force before a request has named one: the default, or the one that SNI asks for. */
   get initialServer(): ServerPlan {
     const { listener } = this;
-    return this.tls === null ? listener.defaultServer : selectServer(listener, this.tls.serverName);
+    const serverName = this.tls?.serverName ?? null;
+    return serverName === null ? listener.defaultServer : selectServer(listener, serverName);
   }
 
   /** Writes an error log line that belongs to no request. `doing` completes "while …". */

@@ -1,14 +1,14 @@
 import { assert } from "../base/assert.ts";
-import type { ByteString } from "../base/bytes.ts";
 import type { CoreServer } from "../compile/plan.ts";
 import type { HeadError, HeadRule } from "../http/head-error.ts";
 import { type RequestHead, RequestHeadParser } from "../http/head-parser.ts";
+import type { ReceivedHead } from "../http/head-scanner.ts";
 
 /** How many parsers wait for use per server: heads mostly arrive whole, and then one serves all connections. */
 const SPARE_PARSERS_MAX = 32;
 
-/** Of an incomplete head: enough to tell that its first line is complete, or nearly. */
-const LINE_WITH_TARGET = / HTTP\/\d\.\d$/;
+/** What the first line of an incomplete head ends in once it is complete, or nearly. */
+const WHOLE_LINE = / HTTP\/\d\.\d$/;
 
 /** Rules about the request line; all others are about what comes after it. */
 const LINE_RULES: ReadonlySet<HeadRule> = new Set([
@@ -24,9 +24,7 @@ const LINE_RULES: ReadonlySet<HeadRule> = new Set([
 ]);
 
 /** What is known of a head that was not read to its end. */
-export interface UnreadHead {
-  /** As far as it arrived. */
-  readonly startLine: ByteString;
+export interface UnreadHead extends ReceivedHead {
   /** What was being done, in nginx's words. */
   readonly doing: string;
 }
@@ -63,11 +61,11 @@ export class HeadReader {
 
   /** Ends the reading of a head that is no good or does not come: what is known of it. */
   giveUp(): UnreadHead {
-    const startLine = this.#parser?.receivedStartLine() ?? "";
-    const isInLine =
-      this.error === null ? !LINE_WITH_TARGET.test(startLine) : LINE_RULES.has(this.error.rule);
+    assert(this.#parser !== null, "a head has been begun");
+    const { startLine, headers } = this.#parser.received();
+    const isInLine = this.error === null ? !WHOLE_LINE.test(startLine) : LINE_RULES.has(this.error.rule);
     this.drop();
-    return { startLine, doing: `reading client request ${isInLine ? "line" : "headers"}` };
+    return { startLine, headers, doing: `reading client request ${isInLine ? "line" : "headers"}` };
   }
 
   /** Gives the parser back. */

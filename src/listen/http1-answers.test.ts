@@ -143,7 +143,7 @@ describe("the body of an answer", () => {
     await client.exactly("2\r\nab\r\n1\r\nc\r\n0\r\nX-Sum: 1\r\n\r\n");
     await handler.untilFinished(1);
     const { response } = handler.finished[0] ?? {};
-    expect(response?.bodyBytesSent).toBe(3);
+    expect(response?.bodyBytesSent).toBe("2\r\nab\r\n1\r\nc\r\n0\r\nX-Sum: 1\r\n\r\n".length);
     expect(response?.bytesSent).toBe(client.inbox.received.length);
   });
 

@@ -291,9 +291,9 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
 
   #beginRequest(head: RequestHead): void {
     const client = this.#client;
-    const server = head.host === null ? client.initialServer : selectServer(client.listener, head.host);
-    const request = this.#makeRequest(head, server);
-    if (head.host !== null) captureServerName(request, head.host);
+    const host = head.host ?? "";
+    const request = this.#makeRequest(head, selectServer(client.listener, host));
+    captureServerName(request, host);
     if (head.framing.kind !== "none") this.#body = new RequestBody(request, head.framing);
     const refusal = tlsRefusal(request, client);
     if (refusal === 0) this.#handler.handleRequest(request);
@@ -313,9 +313,9 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
   }
 
   #makeUnreadRequest(message: string, headBytes: number): Request {
-    const { startLine, doing } = this.#heads.giveUp();
-    const request = this.#makeRequest(unreadableHead(startLine, headBytes), this.#client.initialServer);
-    request.activity = doing;
+    const unread = this.#heads.giveUp();
+    const request = this.#makeRequest(unreadableHead(unread, headBytes), this.#client.initialServer);
+    request.activity = unread.doing;
     request.log("info", message);
     request.activity = null;
     return request;

@@ -91,13 +91,13 @@ describe("a head that is no good", () => {
       "a body framed twice",
       "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
       400,
-      'client sent "Content-Length" and "Transfer-Encoding" headers at the same time while reading client request headers, client: 127.0.0.1, server: , request: "POST / HTTP/1.1"',
+      'client sent "Content-Length" and "Transfer-Encoding" headers at the same time while reading client request headers, client: 127.0.0.1, server: , request: "POST / HTTP/1.1", host: "a"',
     ],
     [
       "an unknown transfer coding",
       "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
       501,
-      'client sent unknown "Transfer-Encoding" while reading client request headers, client: 127.0.0.1, server: , request: "POST / HTTP/1.1"',
+      'client sent unknown "Transfer-Encoding" while reading client request headers, client: 127.0.0.1, server: , request: "POST / HTTP/1.1", host: "a"',
     ],
     [
       "a target longer than a large buffer",
@@ -109,7 +109,7 @@ describe("a head that is no good", () => {
       "a header longer than a large buffer",
       `GET / HTTP/1.1\r\nHost: a\r\nX: ${"a".repeat(8192)}\r\n\r\n`,
       494,
-      'client sent too long header line while reading client request headers, client: 127.0.0.1, server: , request: "GET / HTTP/1.1"',
+      'client sent too long header line while reading client request headers, client: 127.0.0.1, server: , request: "GET / HTTP/1.1", host: "a"',
     ],
   ];
 

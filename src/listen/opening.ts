@@ -128,7 +128,8 @@ export class Opening implements TlsHandshake {
   /** A server without certificates of its own shares those of the default server. */
   #settingsFor(serverName: string | null): TlsSettings | null {
     const plan = this.#client.listener;
-    return selectServer(plan, serverName).tls ?? plan.defaultServer.tls;
+    const server = serverName === null ? plan.defaultServer : selectServer(plan, serverName);
+    return server.tls ?? plan.defaultServer.tls;
   }
 
   #startHandshake(settings: TlsSettings, serverName: string | null): void {

@@ -124,8 +124,7 @@ export class ResponseWriter {
       assert(bytes <= this.#bytesLeft, "an answer's body is longer than its head said");
       this.#bytesLeft -= bytes;
     }
-    response.bodyBytesSent += bytes;
-    response.bytesSent += bytes;
+    this.#count(response, bytes);
     if (this.#framing === "chunked") this.#writeChunk(response, chunk, start, end);
     else this.#writeBytes(chunk, start, end);
     return !this.mustDrain;
@@ -137,7 +136,7 @@ export class ResponseWriter {
     if (this.#framing === "chunked" && response !== null) {
       const last = trailers === null || trailers.length === 0 ? LAST_CHUNK : lastChunk(trailers);
       response.trailers = trailers;
-      response.bytesSent += last.length;
+      this.#count(response, last.length);
       this.#send(last);
     }
     this.flush();
@@ -155,7 +154,7 @@ export class ResponseWriter {
 
   #writeChunk(response: Response, chunk: Buffer, start: number, end: number): void {
     const head = chunkHead(end - start);
-    response.bytesSent += head.length + CHUNK_END.length;
+    this.#count(response, head.length + CHUNK_END.length);
     this.#send(head);
     this.#writeBytes(chunk, start, end);
     this.#send(CHUNK_END);
@@ -165,6 +164,11 @@ export class ResponseWriter {
   #writeBytes(chunk: Buffer, start: number, end: number): void {
     if (end - start > GATHERED_BYTES_MAX) this.flush();
     this.#note(this.#transport.write(chunk, start, end));
+  }
+
+  #count(response: Response, bytes: number): void {
+    response.bytesSent += bytes;
+    response.bodyBytesSent += bytes;
   }
 
   #send(text: ByteString): void {
