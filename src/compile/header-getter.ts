@@ -11,13 +11,29 @@ import type { Getter } from "./template.ts";
 export function headerGetter(listOf: (request: Request) => HeaderList | null): (argument: string) => Getter {
   return (argument) => {
     const name = asciiLowerCase(argument).replaceAll("_", "-");
-    return (request) => joined(listOf(request), name);
+    const separator = name === "cookie" ? "; " : ", ";
+    const valuesOf = name.includes("-") ? valuesUnderEitherName : valuesUnderName;
+    return (request) => {
+      const headers = listOf(request);
+      const values = headers === null ? [] : valuesOf(headers, name);
+      return values.length > 1 ? values.join(separator) : values[0];
+    };
   };
 }
 
-function joined(headers: HeaderList | null, name: string): ByteString | undefined {
-  const first = headers?.get(name);
-  if (headers === null || first === undefined) return undefined;
-  const all = headers.getAll(name);
-  return all.length === 1 ? first : all.join(name === "cookie" ? "; " : ", ");
+function valuesUnderName(headers: HeaderList, name: ByteString): readonly ByteString[] {
+  return headers.getAll(name);
+}
+
+/** A field's own name may hold underscores, where underscores_in_headers allows that; the variable's always does. */
+function valuesUnderEitherName(headers: HeaderList, name: ByteString): readonly ByteString[] {
+  const values: ByteString[] = [];
+  for (let i = 0; i < headers.length; i++) {
+    const lower = headers.lowerNameAt(i);
+    const isNamed =
+      lower === name ||
+      (lower.length === name.length && lower.includes("_") && lower.replaceAll("_", "-") === name);
+    if (isNamed) values.push(headers.valueAt(i));
+  }
+  return values;
 }
