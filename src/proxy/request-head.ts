@@ -89,7 +89,7 @@ export class RequestHeadPlan {
     const lines = set.filter(({ name }) => !WRITTEN_ELSEWHERE.has(asciiLowerCase(name)));
     const hasHost = lines.some(({ name }) => asciiLowerCase(name) === "host");
     this.#parts = joinConstants(hasHost ? lines : [...lines, { name: "Host", value: settings.host }]);
-    this.#notPassed = new Set([...NEVER_PASSED, ...set.map(({ name }) => asciiLowerCase(name))]);
+    this.#notPassed = new Set([...NEVER_PASSED, ...set.map(({ name }) => hyphenated(asciiLowerCase(name)))]);
     this.#versionLine = ` HTTP/${settings.proxy_http_version}\r\n`;
     this.#passesClientHeaders = settings.proxy_pass_request_headers;
   }
@@ -121,11 +121,19 @@ export class RequestHeadPlan {
     let lines = "";
     for (let i = 0; i < headers.length; i++) {
       const lower = headers.lowerNameAt(i);
-      if (this.#notPassed.has(lower) || (named.length > 0 && named.includes(lower))) continue;
+      if (this.#notPassed.has(hyphenated(lower)) || (named.length > 0 && named.includes(lower))) continue;
       lines += `${headers.nameAt(i)}: ${headers.valueAt(i)}\r\n`;
     }
     return lines;
   }
+}
+
+/**
+ * The name that a program behind CGI or WSGI makes of both `X-Real-IP` and `X_Real_IP`: where underscores are allowed in
+ * names, a client's alias must not stand beside what the location sets (GHSA-5m6w-wvh7-57vm).
+ */
+function hyphenated(lower: ByteString): ByteString {
+  return lower.includes("_") ? lower.replaceAll("_", "-") : lower;
 }
 
 /**
