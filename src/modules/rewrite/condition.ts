@@ -2,10 +2,10 @@ import { accessSync, constants, statSync } from "node:fs";
 import type { Span } from "../../config/position.ts";
 import type { Word } from "../../config/tree.ts";
 import type { Check } from "../../compile/check.ts";
-import { execRegex } from "../../compile/regex.ts";
 import type { Request } from "../../compile/request.ts";
 import type { BlockHead } from "../../compile/scope.ts";
 import type { Template } from "../../compile/template.ts";
+import { matchInProgram } from "./captures.ts";
 
 type Test = (request: Request) => boolean;
 
@@ -91,7 +91,7 @@ function makeTest(words: readonly Part[], check: Check): Test | "malformed" | "r
       const regex = check.regex(operand.text, operand.span, { caseInsensitive });
       if (regex === undefined) return "reported";
       const negated = operator.text.startsWith("!");
-      return (request) => execRegex(request, regex, variable.get(request) ?? "") !== negated;
+      return (request) => matchInProgram(request, regex, variable.get(request) ?? "") !== negated;
     }
     default:
       return "malformed";

@@ -2,16 +2,16 @@ import type { ByteString } from "../../base/bytes.ts";
 import type { Word } from "../../config/tree.ts";
 import type { Check } from "../../compile/check.ts";
 import { type Outcome, RELOCATE } from "../../compile/outcome.ts";
-import { execRegex } from "../../compile/regex.ts";
+import type { PlanRegex } from "../../compile/plan.ts";
 import type { Request } from "../../compile/request.ts";
 import type { Template } from "../../compile/template.ts";
-import { escapeUri } from "../../http/uri.ts";
+import { matchInProgram, type ProgramRun, renderEscaped, unescapeRedirect } from "./captures.ts";
 
 /**
  * One line of a rewrite program. `null`: the next line; `"break"`: the program is over and the request goes on where it
  * is; anything else is what becomes of the request.
  */
-export type Instruction = (request: Request) => Outcome | "break" | null;
+export type Instruction = (request: Request, run: ProgramRun) => Outcome | "break" | null;
 
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
@@ -70,16 +70,18 @@ export function parseSet(args: readonly Word[], check: Check): Instruction | und
     return undefined;
   }
   const template = check.template(value);
+  const render = (request: Request, run: ProgramRun): ByteString =>
+    run.escapesCaptures ? renderEscaped(request, template) : template.render(request);
   if (name === "args") {
-    return (request) => {
-      request.args = template.render(request);
+    return (request, run) => {
+      request.args = render(request, run);
       return null;
     };
   }
   const slot = check.declare(name, target.span);
   if (slot === undefined) return undefined;
-  return (request) => {
-    request.slots[slot.index] = template.render(request);
+  return (request, run) => {
+    request.slots[slot.index] = render(request, run);
     return null;
   };
 }
@@ -102,9 +104,9 @@ export function parseRewrite(args: readonly Word[], check: Check): Instruction |
     const status = flag?.text === "permanent" ? 301 : 302;
     const target = splitReplacement(replacement, check);
     return (request) => {
-      if (!execRegex(request, regex, request.path)) return null;
+      if (!matchInProgram(request, regex, request.path)) return null;
       const args = argsAfter(request, target);
-      const location = withEscapedCaptures(request, () => target.path.render(request));
+      const location = unescapeRedirect(renderEscaped(request, target.path));
       return { kind: "redirect", status, location: args === "" ? location : `${location}?${args}` };
     };
   }
@@ -131,9 +133,10 @@ function splitReplacement(word: Word, check: Check): Replacement {
   };
 }
 
-function rewritePath(regex: Parameters<typeof execRegex>[1], target: Replacement, flag: string): Instruction {
-  return (request) => {
-    if (!execRegex(request, regex, request.path)) return null;
+function rewritePath(regex: PlanRegex, target: Replacement, flag: string): Instruction {
+  return (request, run) => {
+    if (!matchInProgram(request, regex, request.path)) return null;
+    run.escapesCaptures = false;
     const args = argsAfter(request, target);
     const path = target.path.render(request);
     if (path === "") {
@@ -155,21 +158,6 @@ function argsAfter(request: Request, target: Replacement): ByteString {
   const own = target.dropsArgs ? "" : request.args;
   const template = target.args;
   if (template === null) return own;
-  const added = withEscapedCaptures(request, () => template.render(request));
+  const added = renderEscaped(request, template);
   return own === "" ? added : `${added}&${own}`;
-}
-
-/**
- * Captures come from the decoded path; where they go into arguments or a Location they are escaped again, or a `%26` of
- * the request would come out as a separator (ngx_http_script_copy_capture_code).
- */
-function withEscapedCaptures<T>(request: Request, render: () => T): T {
-  const { captures } = request;
-  // What the client has not escaped is not escaped here (r->quoted_uri, r->plus_in_uri).
-  if (!/[%+]/.test(request.head.rawPath)) return render();
-  request.captures =
-    captures?.map((capture) => (capture === undefined ? undefined : escapeUri(capture, "args"))) ?? null;
-  const rendered = render();
-  request.captures = captures;
-  return rendered;
 }

@@ -6,6 +6,7 @@ import { block, type DirectiveRow, many, one, settingsAt, withoutEffect } from "
 import type { Request } from "../../compile/request.ts";
 import { type Entry, Scope } from "../../compile/scope.ts";
 import { custom, flag } from "../../compile/values.ts";
+import type { ProgramRun } from "./captures.ts";
 import { parseCondition } from "./condition.ts";
 import { type Instruction, parseReturn, parseRewrite, parseSet } from "./instructions.ts";
 
@@ -86,7 +87,7 @@ function programOf(scope: Scope, check: Check): Step | null {
   const notes = settingsAt(settingRows, scope).rewrite_log;
   return (request) => {
     request.pathChanged = false;
-    const outcome = runLines(lines, request) ?? "break";
+    const outcome = runLines(lines, request, { escapesCaptures: true }) ?? "break";
     if (request.pathChanged && notes)
       request.log("notice", `rewritten data: "${request.path}", args: "${request.args}"`);
     if (outcome !== "break") return outcome;
@@ -94,9 +95,13 @@ function programOf(scope: Scope, check: Check): Step | null {
   };
 }
 
-function runLines(lines: readonly Instruction[], request: Request): Outcome | "break" | null {
+function runLines(
+  lines: readonly Instruction[],
+  request: Request,
+  run: ProgramRun,
+): Outcome | "break" | null {
   for (const line of lines) {
-    const outcome = line(request);
+    const outcome = line(request, run);
     if (outcome !== null) return outcome;
   }
   return null;
@@ -118,14 +123,14 @@ function conditional(entry: Entry, check: Check): readonly Instruction[] {
   const { test } = scope.head;
   const lines = instructionsOf(scope, check);
   if (scope.context === "if in server") {
-    return [(request) => (test(request) ? runLines(lines, request) : null)];
+    return [(request, run) => (test(request) ? runLines(lines, request, run) : null)];
   }
   const location = check.locationOf(scope);
   return [
-    (request) => {
+    (request, run) => {
       if (!test(request)) return null;
       request.location = location();
-      return runLines(lines, request);
+      return runLines(lines, request, run);
     },
   ];
 }
