@@ -1,4 +1,4 @@
-import { getSystemErrorName } from "node:util";
+import { constants } from "node:os";
 
 /** What the C library calls the errors that a person may meet; Node's own wording differs from what nginx prints. */
 const descriptions: Readonly<Record<string, string>> = {
@@ -39,9 +39,17 @@ const descriptions: Readonly<Record<string, string>> = {
 /** A failed system call in the form of nginx's log: `2: No such file or directory`. */
 export function describeSystemError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const errno = "errno" in error && typeof error.errno === "number" ? error.errno : null;
-  // Node negates the numbers of the system; names that are its own (ERR_…) have none.
-  if (errno === null || errno >= 0) return error.message;
-  const description = descriptions[getSystemErrorName(errno)];
-  return description === undefined ? error.message : `${-errno}: ${description}`;
+  const number = errorNumber(error);
+  if (number === null) return error.message;
+  const description = descriptions[number.name];
+  return description === undefined ? error.message : `${number.value}: ${description}`;
+}
+
+const NUMBERS: Readonly<Record<string, number>> = constants.errno;
+
+/** By the name, since Node negates the numbers and some calls, such as setuid, give none. Node's own ERR_… have none. */
+function errorNumber(error: Error): { readonly name: string; readonly value: number } | null {
+  const name = "code" in error && typeof error.code === "string" ? error.code : "";
+  const value = NUMBERS[name];
+  return value === undefined ? null : { name, value };
 }

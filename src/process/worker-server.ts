@@ -2,6 +2,7 @@ import type { Plan } from "../compile/plan.ts";
 import type { Diagnostic } from "../config/diagnostic.ts";
 import { headline } from "../config/format-diagnostic.ts";
 import { makeTicketSecret } from "./gate.ts";
+import { removeStaleSocket } from "../listen/stale-socket.ts";
 import type { Source } from "./load.ts";
 import { closeLogs, giveLogsToUser, openLogs } from "./log-files.ts";
 import type { ListeningAddress, Server, WriteLog } from "./server.ts";
@@ -63,6 +64,7 @@ export class WorkerServer implements Server {
       const faults = openLogs(plan);
       if (faults.length > 0) return faults;
       giveLogsToUser(plan);
+      await this.#removeStaleSockets(plan);
       const refusal = await this.#applyInWorkers({ plan, source, generation: ++this.#generation }, confirm);
       if (refusal.length > 0) closeLogs(plan);
       return refusal;
@@ -114,6 +116,14 @@ export class WorkerServer implements Server {
     for (const member of present.slice(wanted)) this.#dismiss(member);
     if (before !== null) closeLogs(before.plan);
     return [];
+  }
+
+  /** Here, because workers would take each other's new sockets for stale ones. */
+  async #removeStaleSockets(plan: Plan): Promise<void> {
+    const inForce = new Set(this.#applied?.plan.listeners.map(({ key }) => key));
+    for (const { key, address } of plan.listeners) {
+      if (address.kind === "unix" && !inForce.has(key)) await removeStaleSocket(address.path);
+    }
   }
 
   #fork(failures: number): Member {
