@@ -2,9 +2,9 @@ import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { type RawBackend, startRawBackend, startWebSocketBackend } from "./rig/backends.ts";
+import { startWebSocketBackend } from "./rig/backends.ts";
 import { within } from "./rig/deadline.ts";
-import { request, requestBytes } from "./rig/http-client.ts";
+import { request } from "./rig/http-client.ts";
 import { readResponse } from "./rig/http-message.ts";
 import { obtain, useRig } from "./rig/ledger.ts";
 import { readFileIfAny, waitForFile } from "./rig/log.ts";
@@ -17,7 +17,8 @@ import {
   startGate,
   temporaryFolder,
 } from "./rig/proxy-process.ts";
-import { connectRaw, type RawPeer } from "./rig/raw-peer.ts";
+import { connectRaw } from "./rig/raw-peer.ts";
+import { startSlowBackend } from "./rig/slow-backend.ts";
 import { connectWebSocket, type WebSocketClient } from "./rig/websocket-clients.ts";
 
 /** Signals, `-s`, the pid file and the background, as those who operate a server rely on them. */
@@ -35,29 +36,6 @@ function startFront(workers: number, backend: { address: string }, main: string 
       location = /own { return 200 own; }
     } }`,
   });
-}
-
-interface HeldRequest {
-  readonly client: RawPeer;
-  /** Lets the backend answer, with the body `late`. */
-  answer(): Promise<void>;
-}
-
-/** A backend that answers when it is told to. */
-async function startSlowBackend(): Promise<RawBackend> {
-  return startRawBackend(() => {});
-}
-
-/** Sends a request that is under way, at the backend, when this resolves. */
-async function holdRequest(gate: Proxy, backend: RawBackend): Promise<HeldRequest> {
-  const client = await connectRaw({ port: gate.port() });
-  await client.send(requestBytes({ target: "/slow" }));
-  const upstream = await backend.connection(backend.connections.length);
-  await upstream.until("\r\n\r\n");
-  return {
-    client,
-    answer: () => upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate"),
-  };
 }
 
 function openTunnel(gate: Proxy): Promise<WebSocketClient> {
@@ -82,7 +60,7 @@ describe.each(WORKERS)("with %i workers", (workers) => {
   test("QUIT waits for a request in flight, and takes nothing new", async () => {
     const slow = await startSlowBackend();
     const gate = await startFront(workers, slow);
-    const held = await holdRequest(gate, slow);
+    const held = await slow.hold(gate.port());
     gate.signal("SIGQUIT");
     await gate.waitForLog(/gracefully shutting down/);
     await untilRefused(gate.port());
