@@ -61,7 +61,7 @@ export class ClientConnection implements Connection {
   /** The plan that a request beginning now goes by. */
   get listener(): ListenerPlan {
     const { plan } = this.#source;
-    return plan.specific.get(this.localAddress) ?? plan;
+    return plan.specific.size === 0 ? plan : (plan.specific.get(this.localAddress) ?? plan);
   }
 
   /** The server in force before a request has named one: the default, or the one that SNI asks for. */

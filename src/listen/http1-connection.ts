@@ -2,22 +2,17 @@ import { assert } from "../base/assert.ts";
 import { describeSystemError } from "../base/errno.ts";
 import { Deadline } from "../base/timers.ts";
 import type { Transport, TransportListener } from "../base/transport.ts";
-import type { CoreLocation, ServerPlan } from "../compile/plan.ts";
-import { type BodySink, type Downstream, Request } from "../compile/request.ts";
-import type { HeadError } from "../http/head-error.ts";
-import type { RequestHead } from "../http/head-parser.ts";
+import type { CoreLocation } from "../compile/plan.ts";
+import type { BodySink, Downstream, Request } from "../compile/request.ts";
 import type { HeaderList } from "../http/header-list.ts";
 import type { ConnectionCounts } from "../observe/connections.ts";
-import { captureServerName, selectServer } from "../route/servers.ts";
 import type { ClientConnection } from "./client-connection.ts";
-import { tlsRefusal } from "./client-verification.ts";
-import { HeadReader } from "./head-reader.ts";
 import { InputPump, type InputTaker, NO_BYTES } from "./input-pump.ts";
 import { allowsKeepAlive } from "./keep-alive.ts";
 import { RequestBody } from "./request-body.ts";
+import { RequestReader } from "./request-reader.ts";
 import type { RequestHandler } from "./request-handler.ts";
 import { ResponseWriter } from "./response-writer.ts";
-import { unreadableHead } from "./unreadable-head.ts";
 
 /**
  * What the connection waits for, and what ends the waiting:
@@ -35,8 +30,6 @@ import { unreadableHead } from "./unreadable-head.ts";
  */
 type Phase = "idle" | "head" | "answering" | "sending" | "discarding" | "lingering" | "tunnel" | "closed";
 
-/** nginx's inner status, shown as 400, for what RFC 6585 calls 431. */
-const HEADER_TOO_LARGE = 494;
 const TIMED_OUT = "client timed out (110: Connection timed out)";
 const LEFT_EARLY = "client prematurely closed connection";
 
@@ -47,14 +40,13 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
   readonly #handler: RequestHandler;
   readonly #counts: ConnectionCounts;
   readonly #input: InputPump;
-  readonly #heads = new HeadReader();
+  readonly #requests: RequestReader;
   readonly #writer: ResponseWriter;
   /** For what the client must send; its meaning is the phase's. */
   readonly #deadline = new Deadline();
   readonly #onDeadline = (): void => this.#deadlineOnExpiry();
 
   #phase: Phase = "idle";
-  #startedAtMs = 0;
   #request: Request | null = null;
   #body: RequestBody | null = null;
   /** Settings of the location that answered last: how the connection goes on after it. */
@@ -70,7 +62,12 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
     this.#handler = handler;
     this.#counts = counts;
     this.#input = new InputPump(client.transport, this);
-    this.#writer = new ResponseWriter(client.transport, () => this.#writerOnStuck());
+    this.#requests = new RequestReader(client, this, handler);
+    this.#writer = new ResponseWriter(
+      client.transport,
+      () => this.#writerOnRoom(),
+      () => this.#writerOnStuck(),
+    );
     this.#core = client.initialServer.root.core;
   }
 
@@ -117,6 +114,9 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
 
   onDrain(): void {
     this.#writer.drained();
+  }
+
+  #writerOnRoom(): void {
     if (this.#phase === "sending") this.#afterAnswer();
     else if (this.#phase === "answering") this.#request?.onWritable?.();
   }
@@ -201,7 +201,7 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
     this.#writer.flush();
     this.#finishRequest();
     if (!isBegun) this.#close();
-    else if (this.#writer.endsWithConnection) this.#transport.reset();
+    else if (this.#writer.endsWithConnection) this.#reset();
     else this.#linger();
   }
 
@@ -260,19 +260,20 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
 
   #beginHead(): void {
     this.#enter("head");
-    this.#startedAtMs = performance.now();
-    const { core } = this.#client.initialServer;
-    this.#heads.begin(core);
+    const client_header_timeout = this.#requests.begin();
     // The first head of a connection has been awaited since its accept, and no longer in all.
-    if (this.#client.requests > 0) this.#arm(core.client_header_timeout);
+    if (this.#client.requests > 0) this.#arm(client_header_timeout);
   }
 
   #readHead(chunk: Buffer, start: number, end: number): number {
-    const used = this.#heads.read(chunk, start, end);
+    const used = this.#requests.read(chunk, start, end);
     this.#input.noteRest(end - start - used);
-    const { head, error } = this.#heads;
-    if (error !== null) this.#refuseHead(error, used);
-    else if (head !== null) this.#beginRequest(head);
+    const request = this.#requests.take();
+    if (request === null) return used;
+    this.#beginAnswer(request);
+    const { refusal } = this.#requests;
+    if (refusal === 0) this.#handler.handleRequest(request);
+    else this.#handler.answerStatus(request, refusal);
     return used;
   }
 
@@ -289,49 +290,21 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
 
   // Requests and their answers
 
-  #beginRequest(head: RequestHead): void {
-    const client = this.#client;
-    const host = head.host ?? "";
-    const request = this.#makeRequest(head, selectServer(client.listener, host));
-    captureServerName(request, host);
-    if (head.framing.kind !== "none") this.#body = new RequestBody(request, head.framing);
-    const refusal = tlsRefusal(request, client);
-    if (refusal === 0) this.#handler.handleRequest(request);
-    else this.#handler.answerStatus(request, refusal);
-  }
-
-  #refuseHead(error: HeadError, headBytes: number): void {
-    const request = this.#makeUnreadRequest(`client sent ${error.message}`, headBytes);
-    request.response.closeAfter = true;
-    this.#handler.answerStatus(request, error.status === 431 ? HEADER_TOO_LARGE : error.status);
+  #beginAnswer(request: Request): void {
+    const { framing } = request.head;
+    this.#client.requests++;
+    this.#counts.requests++;
+    this.#request = request;
+    this.#body = framing.kind === "none" ? null : new RequestBody(request, framing);
+    this.#writer.reset(request.location.core.send_timeout);
+    this.#deadline.disarm();
+    this.#enter("answering");
   }
 
   /** The client went away, or was too slow, in the middle of a head: for the access log there was a request. */
   #loseUnread(message: string, status: number): void {
-    this.#makeUnreadRequest(message, 0);
+    this.#beginAnswer(this.#requests.giveUp(message));
     this.#loseClient(status, null);
-  }
-
-  #makeUnreadRequest(message: string, headBytes: number): Request {
-    const unread = this.#heads.giveUp();
-    const request = this.#makeRequest(unreadableHead(unread, headBytes), this.#client.initialServer);
-    request.activity = unread.doing;
-    request.log("info", message);
-    request.activity = null;
-    return request;
-  }
-
-  #makeRequest(head: RequestHead, server: ServerPlan): Request {
-    const { routeState } = this.#handler;
-    this.#client.requests++;
-    this.#counts.requests++;
-    const request = new Request(routeState, this.#client, this, head, server, this.#startedAtMs);
-    this.#request = request;
-    this.#body = null;
-    this.#writer.reset(server.root.core.send_timeout);
-    this.#deadline.disarm();
-    this.#enter("answering");
-    return request;
   }
 
   #finishRequest(): void {
@@ -404,6 +377,7 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
   #linger(): void {
     this.#enter("lingering");
     this.#beginLingering();
+    this.#writer.close();
     this.#transport.end();
     this.#input.takeHeld();
     this.#input.unpause();
@@ -424,6 +398,11 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
   #close(): void {
     this.#enter("closed");
     this.#transport.destroy();
+  }
+
+  #reset(): void {
+    this.#enter("closed");
+    this.#transport.reset();
   }
 
   // Time
@@ -477,7 +456,7 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
     if (!this.isOver) return;
     this.#deadline.disarm();
     this.#writer.close();
-    this.#heads.drop();
+    this.#requests.drop();
   }
 
   #count(phase: Phase, change: 1 | -1): void {
