@@ -130,7 +130,8 @@ export class Listener {
     if (address.kind === "unix") {
       return { path: address.path, backlog, exclusive, readableAll: true, writableAll: true };
     }
-    return { host: address.host, port: address.port, backlog, exclusive, ipv6Only: ipv6only };
+    const reusePort = this.plan.reuseport && knowsReusePort() ? REUSE_PORT : {};
+    return { host: address.host, port: address.port, backlog, exclusive, ipv6Only: ipv6only, ...reusePort };
   }
 
   #serverOnError(error: Error): void {
@@ -219,6 +220,15 @@ export class Listener {
   #noteEmpty(): void {
     if (this.#connections.size === 0) this.#onEmpty?.();
   }
+}
+
+/** Each worker binds the address itself, and the kernel spreads connections over them. */
+const REUSE_PORT = { reusePort: true, exclusive: true };
+
+/** From Node 22.12 and 23.1 on; before, the workers share one socket as without `reuseport`. */
+function knowsReusePort(): boolean {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  return major >= 24 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
 }
 
 /** A socket without a listener of its own yet; it is paused, so that nothing can happen to it. */
