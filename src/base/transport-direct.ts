@@ -3,7 +3,15 @@ import { TLSSocket } from "node:tls";
 import { assert } from "./assert.ts";
 import type { ByteString } from "./bytes.ts";
 import type { Transport, TransportListener } from "./transport.ts";
-import { type HandleOwner, readBuffer, type SocketHandle, takeHandle } from "./transport-handle.ts";
+import {
+  type DialTarget,
+  HandleDial,
+  type HandleOwner,
+  readBuffer,
+  type SocketEnd,
+  type SocketHandle,
+  takeHandle,
+} from "./transport-handle.ts";
 import { SendQueue } from "./transport-queue.ts";
 import { highWaterMarkBytesDefault } from "./transport-stream.ts";
 import { type TlsInfo, tlsInfoOf } from "./transport-tls.ts";
@@ -44,15 +52,14 @@ export class DirectTransport implements Transport, HandleOwner {
   tls: TlsInfo | null = null;
   remoteAddress = "";
   remotePort = 0;
-  localAddress = "";
-  localPort = 0;
 
   readonly #highWaterMarkBytes: number;
   readonly #onClosed: (() => void) | undefined;
   /** Null while connecting. */
   #handle: SocketHandle | null = null;
-  /** Null once it is connected. */
-  #socket: Socket | null;
+  /** What is to be destroyed with the transport while it is connecting. */
+  #dial: { destroy(): void } | null = null;
+  #localEnd: SocketEnd | null = null;
   #error: Error | null = null;
 
   readonly #queue: SendQueue = new SendQueue();
@@ -64,12 +71,26 @@ export class DirectTransport implements Transport, HandleOwner {
   #held: Buffer[] | null = null;
   #hasHeldEnd = false;
 
-  /** `socket` may still be connecting: call {@link adopt} when it is connected. */
-  constructor(socket: Socket, listener: TransportListener, options: DirectTransportOptions) {
+  /** Not connected: call {@link dial} or {@link adopt}. */
+  constructor(listener: TransportListener, options: DirectTransportOptions) {
     this.listener = listener;
-    this.#socket = socket;
     this.#highWaterMarkBytes = options.highWaterMarkBytes ?? highWaterMarkBytesDefault;
     this.#onClosed = options.onClosed;
+  }
+
+  /** Connects to an IP address. */
+  dial(target: DialTarget, onConnect: () => void): void {
+    this.remoteAddress = target.address;
+    this.remotePort = target.port;
+    this.#dial = new HandleDial(target, this, (handle) => {
+      this.#begin(handle);
+      onConnect();
+    });
+  }
+
+  /** Stands for a socket that is connecting: what befalls it befalls the transport. Call {@link adopt} afterwards. */
+  awaitSocket(socket: Socket): void {
+    this.#dial = socket;
     socket.on("error", (error) => this.#socketOnError(error));
     socket.once("close", () => this.#socketOnClose());
   }
@@ -78,15 +99,24 @@ export class DirectTransport implements Transport, HandleOwner {
   adopt(socket: Socket): void {
     this.remoteAddress = socket.remoteAddress ?? "unix:";
     this.remotePort = socket.remotePort ?? 0;
-    this.localAddress = socket.localAddress ?? "unix:";
-    this.localPort = socket.localPort ?? 0;
+    this.#localEnd = { address: socket.localAddress ?? "unix:", port: socket.localPort ?? 0 };
+    const taken = takeHandle(socket, this);
+    if (taken === null) return this.#beGone();
     this.tls = socket instanceof TLSSocket ? tlsInfoOf(socket) : null;
-    this.#socket = null;
-    const { handle, early } = takeHandle(socket, this);
-    this.#handle = handle;
-    if (early !== null) this.#held = [early];
-    if (this.#isReading) this.#startReading();
-    this.#flush();
+    if (taken.early !== null) this.#held = [taken.early];
+    this.#begin(taken.handle);
+  }
+
+  get localAddress(): string {
+    return this.#local.address;
+  }
+
+  get localPort(): number {
+    return this.#local.port;
+  }
+
+  get #local(): SocketEnd {
+    return (this.#localEnd ??= this.#handle?.localEnd ?? { address: "", port: 0 });
   }
 
   get pendingBytes(): number {
@@ -143,13 +173,13 @@ export class DirectTransport implements Transport, HandleOwner {
 
   destroy(error?: Error): void {
     if (!this.#release(error)) return;
-    if (this.#handle === null) this.#socket?.destroy();
+    if (this.#handle === null) this.#dial?.destroy();
     else this.#handle.close();
   }
 
   reset(): void {
     if (!this.#release()) return;
-    if (this.#handle === null) this.#socket?.destroy();
+    if (this.#handle === null) this.#dial?.destroy();
     else this.#handle.reset();
   }
 
@@ -203,6 +233,14 @@ export class DirectTransport implements Transport, HandleOwner {
     this.isDestroyed = true;
     this.listener.onClose(this.#error);
     this.#onClosed?.();
+  }
+
+  /** Connected. */
+  #begin(handle: SocketHandle): void {
+    this.#dial = null;
+    this.#handle = handle;
+    if (this.#isReading) this.#startReading();
+    this.#flush();
   }
 
   // Writing
@@ -308,12 +346,19 @@ export class DirectTransport implements Transport, HandleOwner {
     return true;
   }
 
-  /** A connection that does not come about. */
+  /** The socket was closed before it could be taken over. */
+  #beGone(): void {
+    this.#dial = null;
+    this.isDestroyed = true;
+    process.nextTick(() => this.handleOnClosed());
+  }
+
+  /** A connection that does not come about. Once it has, the handle tells. */
   #socketOnError(error: Error): void {
-    if (this.#handle === null && !this.isDestroyed) this.#error = error;
+    if (this.#dial !== null && !this.isDestroyed) this.#error = error;
   }
 
   #socketOnClose(): void {
-    if (this.#handle === null) this.handleOnClosed();
+    if (this.#dial !== null) this.handleOnClosed();
   }
 }

@@ -16,8 +16,9 @@ import { assert } from "./assert.ts";
  *   socket._handle, handle[owner_symbol]                      taking over
  *   onread, useUserBuffer, readStart, readStop                reading
  *   fd; writeBuffer, writev, WriteWrap, writeQueueSize        writing; what the kernel does not take at once, and TLS
- *   shutdown, ShutdownWrap, close, reset, getpeername, …      ending
- *   streamBaseState                                           the results of all of these
+ *   shutdown, ShutdownWrap, close, reset                      ending
+ *   TCP, connect, bind, TCPConnectWrap, getsockname           dialling
+ *   streamBaseState                                           the results of these
  *
  * handlesWork() proves on a stream without a socket that this Node does all that as expected. Where it does not, the
  * transports are built on the public interface.
@@ -25,6 +26,12 @@ import { assert } from "./assert.ts";
 
 /** Where every handle reads to: what is in it is valid until the next read of any connection. */
 export const readBuffer: Buffer = Buffer.allocUnsafeSlow(65_536);
+
+/** An IP address with its port. */
+export interface SocketEnd {
+  readonly address: string;
+  readonly port: number;
+}
 
 /** Whom a handle tells what happens. Nothing is called after handleOnClosed. */
 export interface HandleOwner {
@@ -48,8 +55,8 @@ export class SocketHandle {
 
   readonly #native: NativeHandle;
   readonly #owner: HandleOwner;
-  /** -1 with TLS: what is written to the descriptor must be encrypted first. */
-  readonly #descriptor: number;
+  /** -1 with TLS, where what goes out must be encrypted first, and once it is closed and may be somebody else's. */
+  #descriptor: number;
   readonly #tlsSocket: TLSSocket | null;
 
   /** Use {@link takeHandle}. */
@@ -79,7 +86,7 @@ export class SocketHandle {
    * is the caller's again after the call.
    */
   send(chunk: Buffer, start: number, end: number): number {
-    if (this.#descriptor === -1) {
+    if (this.#tlsSocket !== null) {
       // TLS encrypts the bytes, or copies them, before the call returns.
       this.#request([chunk.subarray(start, end)], end - start);
       return end - start;
@@ -115,12 +122,20 @@ export class SocketHandle {
   }
 
   close(): void {
+    this.#descriptor = -1;
     if (this.#tlsSocket === null) this.#native.close(() => this.#owner.handleOnClosed());
     else this.#tlsSocket.destroy();
   }
 
+  get localEnd(): SocketEnd {
+    const end: { address?: string; port?: number } = {};
+    this.#native.getsockname?.(end);
+    return { address: end.address ?? "", port: end.port ?? 0 };
+  }
+
   /** Closes with RST, where the kind of socket has it. */
   reset(): void {
+    this.#descriptor = -1;
     const native = this.#native;
     const below = native["_parentWrap"];
     // A TLS socket that was put on top of another closes after that.
@@ -191,11 +206,11 @@ export interface TakenHandle {
 
 /**
  * Takes the handle of a connected socket (after the handshake, with TLS). A plain socket is destroyed without it: for a
- * net.Server, that connection is closed.
+ * net.Server, that connection is closed. Null if the socket is destroyed already.
  */
-export function takeHandle(socket: Socket, owner: HandleOwner): TakenHandle {
+export function takeHandle(socket: Socket, owner: HandleOwner): TakenHandle | null {
   const native = nativeHandleOf(socket);
-  assert(native !== null, "a socket with a handle");
+  if (native === null) return null;
   native.readStop();
   const early = socket.readableLength > 0 ? readAll(socket) : null;
   if (socket instanceof TLSSocket) {
@@ -207,6 +222,65 @@ export function takeHandle(socket: Socket, owner: HandleOwner): TakenHandle {
   forgetSocket(native);
   socket.destroy();
   return { handle: new SocketHandle(native, null, owner), early };
+}
+
+export interface DialTarget extends SocketEnd {
+  readonly localAddress: string | undefined;
+  readonly localPort: number | undefined;
+  readonly noDelay: boolean;
+  /** Null: no keepalive probes. */
+  readonly keepAliveDelaySeconds: number | null;
+}
+
+/** A TCP connection to an IP address, on its way: without a net.Socket, which costs a third of the whole. */
+export class HandleDial {
+  readonly #native: NativeTcp;
+  readonly #owner: HandleOwner;
+  readonly #onDialled: (handle: SocketHandle) => void;
+  #isClosed = false;
+
+  /** Exactly one of onDialled, the owner's handleOnReadError and, after {@link destroy}, handleOnClosed comes next. */
+  constructor(target: DialTarget, owner: HandleOwner, onDialled: (handle: SocketHandle) => void) {
+    assert(internals !== null, "there is no handle without the internals");
+    this.#native = new internals.TCP(internals.tcpSocketKind);
+    this.#owner = owner;
+    this.#onDialled = onDialled;
+    const status = this.#begin(target, new internals.TCPConnectWrap());
+    if (status !== 0) process.nextTick(() => this.#conclude(target, status));
+  }
+
+  destroy(): void {
+    this.#isClosed = true;
+    this.#native.close(() => this.#owner.handleOnClosed());
+  }
+
+  #begin(target: DialTarget, request: ConnectRequest): number {
+    const native = this.#native;
+    const isV6 = target.address.includes(":");
+    if (target.localAddress !== undefined || target.localPort !== undefined) {
+      const { localAddress = isV6 ? "::" : "0.0.0.0", localPort = 0 } = target;
+      const status = isV6 ? native.bind6(localAddress, localPort, 0) : native.bind(localAddress, localPort);
+      if (status !== 0) return status;
+    }
+    request.oncomplete = (status) => this.#conclude(target, status);
+    return isV6
+      ? native.connect6(request, target.address, target.port)
+      : native.connect(request, target.address, target.port);
+  }
+
+  #conclude(target: DialTarget, status: number): void {
+    if (this.#isClosed) return;
+    if (status !== 0) {
+      const { address, port } = target;
+      const error = systemError(status, "connect", ` ${address}:${port}`);
+      this.#owner.handleOnReadError(Object.assign(error, { address, port }));
+      return;
+    }
+    // What socket options do not take hold is no reason to fail.
+    if (target.noDelay) this.#native.setNoDelay(true);
+    if (target.keepAliveDelaySeconds !== null) this.#native.setKeepAlive(true, target.keepAliveDelaySeconds);
+    this.#onDialled(new SocketHandle(this.#native, null, this.#owner));
+  }
 }
 
 /** Bytes that came before the socket was taken over. */
@@ -251,12 +325,30 @@ interface NativeHandle {
   readonly writeQueueSize?: number;
   /** TCP only. */
   reset?(onClosed: () => void): number;
+  getsockname?(end: { address?: string; port?: number }): number;
   /** TLS: the handle below, and the socket that it belongs to where there is one. */
   readonly _parent?: NativeHandle;
   readonly _parentWrap?: Socket | null;
 }
 
+interface NativeTcp extends NativeHandle {
+  bind(address: string, port: number): number;
+  bind6(address: string, port: number, flags: number): number;
+  connect(request: ConnectRequest, address: string, port: number): number;
+  connect6(request: ConnectRequest, address: string, port: number): number;
+  setNoDelay(isOn: boolean): number;
+  setKeepAlive(isOn: boolean, delaySeconds: number): number;
+}
+
+interface ConnectRequest {
+  oncomplete: (status: number) => void;
+}
+
 interface Internals {
+  readonly TCP: new (kind: number) => NativeTcp;
+  readonly TCPConnectWrap: new () => ConnectRequest;
+  /** The kind of TCP handle that connects, as opposed to one that listens. */
+  readonly tcpSocketKind: number;
   readonly WriteWrap: new () => WriteRequest;
   readonly ShutdownWrap: new () => ShutdownRequest;
   readonly streamBaseState: Int32Array;
@@ -278,6 +370,7 @@ interface JsStream extends NativeHandle {
 
 const UV_EOF = -4095;
 const UV_EPIPE = -32;
+const UV_EINVAL = -22;
 
 const internals: Internals | null = loadInternals();
 
@@ -285,8 +378,14 @@ const internals: Internals | null = loadInternals();
 export const handlesWork: boolean = internals !== null && proveHandles(internals);
 
 function loadInternals(): Internals | null {
-  const binding = loadBinding("stream_wrap");
-  return isInternals(binding) ? binding : null;
+  const stream = loadBinding("stream_wrap");
+  const tcp = loadBinding("tcp_wrap");
+  if (!isRecord(stream) || !isRecord(tcp)) return null;
+  const { constants } = tcp;
+  const tcpSocketKind = isRecord(constants) ? constants["SOCKET"] : undefined;
+  const { TCP, TCPConnectWrap } = tcp;
+  const found = { ...stream, TCP, TCPConnectWrap, tcpSocketKind };
+  return isInternals(found) ? found : null;
 }
 
 /** Null where Node refuses, as it does under its permission model. */
@@ -311,7 +410,12 @@ function proveHandles(internals: Internals): boolean {
   // Elsewhere a socket's descriptor is none that fs.writeSync could write to.
   if (process.platform === "win32") return false;
   try {
-    return provesReading(internals) && provesWriting(internals) && provesEnding(internals);
+    return (
+      provesReading(internals) &&
+      provesWriting(internals) &&
+      provesEnding(internals) &&
+      provesDialling(internals)
+    );
   } catch {
     return false;
   }
@@ -364,6 +468,16 @@ function provesEnding({ ShutdownWrap }: Internals): boolean {
   return statuses.join() === "0";
 }
 
+/** A refused address tells that the calls are those expected, without a connection. */
+function provesDialling({ TCP, TCPConnectWrap, tcpSocketKind }: Internals): boolean {
+  const native = new TCP(tcpSocketKind);
+  const isWhole =
+    isNativeHandle(native) && hasMethods(native, ["bind6", "connect6", "setNoDelay", "setKeepAlive"]);
+  const statuses = [native.bind("no address", 0), native.connect(new TCPConnectWrap(), "no address", 1)];
+  native.close(() => {});
+  return isWhole && statuses.join() === `${UV_EINVAL},${UV_EINVAL}`;
+}
+
 function newJsStream(): JsStream {
   const binding = loadBinding("js_stream");
   const JSStream: unknown = isRecord(binding) ? binding["JSStream"] : undefined;
@@ -382,7 +496,8 @@ function nativeHandleOf(socket: Socket): NativeHandle | null {
 
 function isInternals(value: unknown): value is Internals {
   return (
-    hasMethods(value, ["WriteWrap", "ShutdownWrap"]) &&
+    hasMethods(value, ["TCP", "TCPConnectWrap", "WriteWrap", "ShutdownWrap"]) &&
+    typeof value["tcpSocketKind"] === "number" &&
     value["streamBaseState"] instanceof Int32Array &&
     typeof value["kReadBytesOrError"] === "number" &&
     typeof value["kLastWriteWasAsync"] === "number"
@@ -410,10 +525,14 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }
 
-/** The error that Node makes of a negative result of libuv. */
-function systemError(status: number, syscall: string): Error {
+/** The error that Node makes of a negative result of libuv, without a stack: it would say nothing, and take its time. */
+function systemError(status: number, syscall: string, detail: string = ""): Error {
   const code = getSystemErrorName(status);
-  return Object.assign(new Error(`${syscall} ${code}`), { errno: status, code, syscall });
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  const error = new Error(`${syscall} ${code}${detail}`);
+  Error.stackTraceLimit = stackTraceLimit;
+  return Object.assign(error, { errno: status, code, syscall });
 }
 
 function codeOf(error: unknown): unknown {

@@ -52,7 +52,9 @@ export class StreamTransport implements Transport {
     stream.on("error", (error: Error) => this.#streamOnError(error));
     // A TLS socket that belongs to no tls.Server reports under this name what breaks it after its handshake.
     stream.on("_tlsError", (error: Error) => this.#streamOnError(error));
-    stream.on("close", () => this.#streamOnClose(options.onClosed));
+    const onClose = (): void => this.#streamOnClose(options.onClosed);
+    if (stream.closed) process.nextTick(onClose);
+    else stream.on("close", onClose);
   }
 
   /** The socket is connected, its TLS handshake done: what it is connected to can be read now. */

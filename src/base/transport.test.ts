@@ -1,19 +1,21 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import * as net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PassThrough } from "node:stream";
-import { fileURLToPath } from "node:url";
 import { beforeEach, describe, expect, test } from "vitest";
 import { nextTurn, within } from "../../test/rig/deadline.ts";
 import { Inbox } from "../../test/rig/inbox.ts";
 import { obtain, useRig } from "../../test/rig/ledger.ts";
+import { connectRaw } from "../../test/rig/raw-peer.ts";
 import { openPair, type TransportRole, type TransportSecurity } from "../../test/rig/transports.ts";
 import {
+  acceptTransport,
   currentTransportPath,
+  type DialOptions,
   dialTransport,
   streamTransport,
   type Transport,
@@ -24,6 +26,8 @@ import {
 import { handlesWork } from "./transport-handle.ts";
 
 useRig();
+
+const distModule: string = new URL("../../dist/base/transport.js", import.meta.url).href;
 
 /** Keeps what a transport says, in order, and its bytes in an inbox. */
 class Recorder implements TransportListener {
@@ -303,14 +307,21 @@ describe.each(cases)("on the $path path, $role, $security", ({ path, role, secur
     expect(peer.inbox.ending).toBe(hasReset(path, role, security) ? "ECONNRESET" : "end");
   });
 
-  test("addresses and TLS parameters are known, also after the close", async () => {
+  test("addresses and TLS parameters stay known after the close", async () => {
     const { transport, peer } = await openPair(role, security);
     const recorder = new Recorder(transport);
-    const ports = [peer.socket.localPort, peer.socket.remotePort];
+    const ends = (): unknown[] => [
+      [transport.localAddress, transport.localPort],
+      [transport.remoteAddress, transport.remotePort],
+    ];
+    const expected = [
+      ["127.0.0.1", peer.socket.remotePort],
+      ["127.0.0.1", peer.socket.localPort],
+    ];
+    expect(ends()).toEqual(expected);
     transport.destroy();
     await recorder.untilClosed();
-    expect([transport.remoteAddress, transport.localAddress]).toEqual(["127.0.0.1", "127.0.0.1"]);
-    expect([transport.remotePort, transport.localPort]).toEqual(ports);
+    expect(ends()).toEqual(expected);
     const { tls } = transport;
     expect(tls === null ? null : [tls.protocol, tls.cipher, tls.serverName, tls.verifyError]).toEqual(
       security === "plain" ? null : ["TLSv1.3", "TLS_AES_256_GCM_SHA384", "localhost", null],
@@ -378,6 +389,40 @@ describe.each<{ path: TransportPath }>([{ path: "direct" }, { path: "public" }])
       expect(await destroyed.untilClosed()).toBe(null);
     });
 
+    test("a name is resolved; a local address is dialled from, and one that is not ours is an error", async () => {
+      const server = net.createServer((socket) => socket.end(`${socket.remoteAddress}`));
+      server.listen(0, "127.0.0.1");
+      await once(server, "listening");
+      obtain("a server", () => void server.close());
+      const address = server.address();
+      assert(address !== null && typeof address !== "string");
+      const { port } = address;
+      const dial = (options: Pick<DialOptions, "address" | "localAddress">): Recorder => {
+        const recorder = new Recorder();
+        const transport = dialTransport({ ...options, onConnect: () => transport.end() }, recorder);
+        transport.resume();
+        return recorder;
+      };
+      expect(await dial({ address: { host: "localhost", port } }).inbox.toEnd()).toBe("127.0.0.1");
+      const host = "127.0.0.1";
+      expect(await dial({ address: { host, port }, localAddress: "127.0.0.7" }).inbox.toEnd()).toBe(
+        "127.0.0.7",
+      );
+      const failed = dial({ address: { host, port }, localAddress: "192.0.2.1" });
+      expect(await failed.untilClosed()).toMatchObject({ code: "EADDRNOTAVAIL" });
+    });
+
+    test("a socket that was closed before it could be accepted is a transport that closes", async () => {
+      const { peerTcp } = await openPair("dialled", "plain");
+      peerTcp.destroy();
+      await once(peerTcp, "close");
+      const recorder = new Recorder();
+      const transport = acceptTransport(peerTcp, recorder);
+      expect(transport.isDestroyed).toBe(true);
+      expect(transport.writeLatin1("x")).toBe(false);
+      expect(await recorder.untilClosed()).toBe(null);
+    });
+
     test("a Unix socket has the address that nginx prints, and carries bytes", async () => {
       const folder = mkdtempSync(join(tmpdir(), "wsgate-"));
       obtain("a folder", () => rmSync(folder, { recursive: true }));
@@ -415,6 +460,44 @@ test("the last words of a peer that then resets are delivered, though writing to
   expect(recorder.calls).toEqual(["bytes", "close"]);
 });
 
+test("a connection that a cluster's primary has accepted is a transport in the worker", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "wsgate-"));
+  obtain("a folder", () => rmSync(folder, { recursive: true }));
+  const script = join(folder, "cluster.mjs");
+  writeFileSync(
+    script,
+    `import cluster from "node:cluster";
+    import { createServer } from "node:net";
+    import { acceptTransport, currentTransportPath } from ${JSON.stringify(distModule)};
+    if (cluster.isPrimary) {
+      cluster.fork();
+      cluster.on("listening", (worker, { port }) => console.log(port));
+    } else {
+      const server = createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
+        const transport = acceptTransport(socket, {
+          onBytes: (chunk, start, end) => transport.write(chunk, start, end),
+          onEnd: () => transport.end(),
+          onDrain() {},
+          onClose: () => cluster.worker.disconnect(),
+        });
+        transport.writeLatin1(currentTransportPath() + ":");
+        transport.resume();
+      });
+      server.listen(0, "127.0.0.1");
+    }`,
+  );
+  const primary = spawn(process.execPath, [script], { stdio: ["ignore", "pipe", "inherit"] });
+  obtain("a cluster", () => void primary.kill());
+  const exited = once(primary, "exit");
+  const [line]: unknown[] = await within(once(primary.stdout, "data"), "the worker to listen");
+  const peer = await connectRaw({ port: Number(String(line)) });
+  await peer.send("through a worker");
+  peer.end();
+  expect(await peer.toEnd()).toBe("direct:through a worker");
+  // The worker had nothing left to do but to wait for the connection's end, and the primary nothing but its worker.
+  expect(await within(exited, "the cluster to end")).toEqual([0, null]);
+});
+
 test("any Duplex can be a transport", async () => {
   const stream = new PassThrough();
   const recorder = new Recorder();
@@ -429,9 +512,8 @@ test("any Duplex can be a transport", async () => {
 test("the direct path is taken on this Node, unless the environment asks for the public one", () => {
   useTransportPath("direct");
   expect(handlesWork).toBe(true);
-  const module = fileURLToPath(new URL("../../dist/base/transport.js", import.meta.url));
   const script = `
-    const { currentTransportPath } = await import(${JSON.stringify(module)});
+    const { currentTransportPath } = await import(${JSON.stringify(distModule)});
     console.log(currentTransportPath(), process.noDeprecation);
   `;
   const run = (environment: Record<string, string>): string =>

@@ -86,6 +86,7 @@ export interface Transport {
   readonly remoteAddress: string;
   /** 0 for a Unix socket. */
   readonly remotePort: number;
+  /** Of a dialled connection only while it is open. */
   readonly localAddress: string;
   readonly localPort: number;
   /** What the TLS handshake agreed on; null for a plain connection. */
@@ -146,7 +147,12 @@ export function acceptTransport(
   options: TransportOptions = {},
 ): Transport {
   setSocketOptions(socket, options);
-  const transport = transportOn(socket, listener, options);
+  const transport =
+    transportPath === "direct"
+      ? new DirectTransport(listener, options)
+      : new StreamTransport(socket, listener, options);
+  // What happens until the transport has taken over shows in the handle's state.
+  socket.on("error", ignoreError);
   transport.adopt(socket);
   return transport;
 }
@@ -156,15 +162,48 @@ export function acceptTransport(
  * `listener.onClose(error)`. There is no timeout of its own: the caller arms a Deadline and destroys the transport.
  */
 export function dialTransport(options: DialOptions, listener: TransportListener): Transport {
-  const socket = dial(options);
-  const transport = transportOn(socket, listener, options);
+  return transportPath === "direct" ? dialDirect(options, listener) : dialPublic(options, listener);
+}
+
+function dialDirect(options: DialOptions, listener: TransportListener): Transport {
+  const transport = new DirectTransport(listener, options);
+  const { address, tls: secure } = options;
+  if (secure === undefined && "host" in address && net.isIP(address.host) !== 0) {
+    const target = {
+      address: address.host,
+      port: address.port,
+      localAddress: options.localAddress,
+      localPort: options.localPort,
+      noDelay: options.noDelay ?? true,
+      keepAliveDelaySeconds: options.keepAliveDelaySeconds ?? null,
+    };
+    transport.dial(target, () => options.onConnect(transport));
+    return transport;
+  }
+  const socket = connectSocket(options);
+  transport.awaitSocket(socket);
+  onConnected(socket, options, transport);
+  return transport;
+}
+
+function dialPublic(options: DialOptions, listener: TransportListener): Transport {
+  const socket = connectSocket(options);
+  const transport = new StreamTransport(socket, listener, options);
+  onConnected(socket, options, transport);
+  return transport;
+}
+
+function onConnected(
+  socket: net.Socket,
+  options: DialOptions,
+  transport: DirectTransport | StreamTransport,
+): void {
   if (options.onSession !== undefined) socket.on("session", options.onSession);
   socket.once(options.tls === undefined ? "connect" : "secureConnect", () => {
     setSocketOptions(socket, options);
     transport.adopt(socket);
     options.onConnect(transport);
   });
-  return transport;
 }
 
 /** A transport over any Duplex, such as an HTTP/2 stream. */
@@ -176,17 +215,7 @@ export function streamTransport(
   return new StreamTransport(stream, listener, options);
 }
 
-function transportOn(
-  socket: net.Socket,
-  listener: TransportListener,
-  options: TransportOptions,
-): DirectTransport | StreamTransport {
-  return transportPath === "direct"
-    ? new DirectTransport(socket, listener, options)
-    : new StreamTransport(socket, listener, options);
-}
-
-function dial(options: DialOptions): net.Socket {
+function connectSocket(options: DialOptions): net.Socket {
   const target = {
     ...options.address,
     ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
@@ -202,3 +231,5 @@ function setSocketOptions(socket: net.Socket, options: TransportOptions): void {
     socket.setKeepAlive(true, options.keepAliveDelaySeconds * 1000);
   }
 }
+
+function ignoreError(): void {}
