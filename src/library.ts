@@ -118,13 +118,14 @@ export class WebSocketGate extends EventEmitter<GateEvents> {
    * with `force` everything is closed at once.
    */
   close(options: { readonly force?: boolean } = {}): Promise<void> {
-    if (options.force === true) this.#gate.closeNow();
+    const isForced = options.force === true;
+    // Also what an earlier close is waiting for, and what a listen or reload is about to open.
+    if (isForced) void this.#gate.closeNow();
     return this.#enqueue(async () => {
-      if (this.#state === "listening" && options.force !== true) await this.#gate.drain();
-      if (this.#state !== "closed") {
-        this.#state = "closed";
-        this.emit("close");
-      }
+      if (this.#state === "closed") return;
+      await (isForced ? this.#gate.closeNow() : this.#gate.drain());
+      this.#state = "closed";
+      this.emit("close");
     });
   }
 
@@ -166,7 +167,8 @@ function sourceOf(options: GateOptions): Source {
   return {
     places: { config, prefix, errorLog, backgroundErrorLog: errorLog },
     globals: null,
-    files: isText ? { [config]: options.config ?? "" } : null,
+    files: isText ? { [config]: options.config ?? "" } : {},
+    isFrozen: false,
   };
 }
 

@@ -28,7 +28,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
   if (flags.help || flags.version || flags.build) printAbout(flags);
   // As in nginx, -v does not keep -t from being done.
   if (flags.help || ((flags.version || flags.build) && !flags.test)) return 0;
-  const source = { places: findPlaces(flags), globals: flags.globals, files: null };
+  const source = { places: findPlaces(flags), globals: flags.globals, files: {}, isFrozen: false };
   if (flags.test) return testConfiguration(source, flags);
   if (flags.signal !== null) return sendSignal(source, flags.signal);
   return serve(source);

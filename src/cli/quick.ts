@@ -45,7 +45,7 @@ export async function runQuick(args: readonly string[]): Promise<number> {
     errorLog: null,
   });
   const pidFile = join(tmpdir(), `wsgate-${process.pid}.pid`);
-  return serve({ places, globals: `pid ${pidFile};`, files: { [places.config]: config } });
+  return serve({ places, globals: `pid ${pidFile};`, files: { [places.config]: config }, isFrozen: false });
 }
 
 interface Wish {

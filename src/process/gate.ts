@@ -101,11 +101,13 @@ export class Gate {
     this.#release();
   }
 
-  /** Closes everything at once, also what is draining. */
-  closeNow(): void {
-    for (const listener of [...this.#listeners.values(), ...this.#leaving.keys()]) listener.closeNow();
+  /** Closes everything at once, also what is draining; resolves when the last connection is gone. */
+  async closeNow(): Promise<void> {
+    for (const listener of this.#listeners.values()) this.#leave(listener);
     this.#listeners.clear();
+    for (const listener of this.#leaving.keys()) listener.closeNow();
     this.#release();
+    await Promise.all(this.#leaving.values());
   }
 
   #leave(listener: Listener): void {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { compile, type CompileResult } from "../compile/compile.ts";
 import type { Diagnostic } from "../config/diagnostic.ts";
-import { memoryFiles } from "../config/files.ts";
+import { type ConfigFiles, diskFiles, memoryFiles } from "../config/files.ts";
 import { formatDiagnostic } from "../config/format-diagnostic.ts";
 import { modules } from "../modules/index.ts";
 import type { Places } from "./places.ts";
@@ -11,13 +11,15 @@ export interface Source {
   readonly places: Places;
   /** What `-g` gave. */
   readonly globals: string | null;
-  /**
-   * Contents of configuration files by path, in place of those on the disk: for text that is no file, and for workers,
-   * which must all read what the main process has read, whatever happens to the files meanwhile.
-   */
-  readonly files: Readonly<Record<string, string>> | null;
-  /** The same for what the configuration names, such as certificates; what is not here is read from the disk. */
+  /** Contents of configuration files by path, in place of those on the disk: for text that is no file. */
+  readonly files: Readonly<Record<string, string>>;
+  /** The same for what the configuration names, such as certificates. */
   readonly filesRead?: ReadonlyMap<string, Uint8Array>;
+  /**
+   * True: there are no other files. For workers, which must all read what the main process has read, whatever happens
+   * to the files meanwhile.
+   */
+  readonly isFrozen: boolean;
 }
 
 /** Compiles a configuration with all modules. */
@@ -28,7 +30,7 @@ export function load(source: Source): Promise<CompileResult> {
     defaultErrorLog: source.places.errorLog,
     modules,
     ...(source.globals === null ? {} : { globalDirectives: source.globals }),
-    ...(source.files === null ? {} : { files: memoryFiles(source.files) }),
+    files: filesOf(source),
     readFile: (path) => source.filesRead?.get(path) ?? readFileSync(path),
   });
 }
@@ -40,6 +42,19 @@ export function frozen(source: Source, result: CompileResult): Source {
     ...source,
     files: Object.fromEntries(tree.files.map((file) => [file.name, file.text])),
     filesRead,
+    isFrozen: true,
+  };
+}
+
+function filesOf({ files, isFrozen }: Source): ConfigFiles {
+  const given = memoryFiles(files);
+  if (isFrozen) return given;
+  return {
+    read(path) {
+      const result = given.read(path);
+      return result.ok ? result : diskFiles.read(path);
+    },
+    list: (folder) => [...new Set([...given.list(folder), ...diskFiles.list(folder)])],
   };
 }
 

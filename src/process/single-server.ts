@@ -15,10 +15,7 @@ export function createSingleServer(): Server {
       return faults;
     },
     drain: () => gate.drain(),
-    stop() {
-      gate.closeNow();
-      return Promise.resolve();
-    },
+    stop: () => gate.closeNow(),
     reopenLogs() {},
     get addresses(): readonly ListeningAddress[] {
       return listeningAddresses(gate);

@@ -52,7 +52,7 @@ class WorkerProcess {
   }
 
   end(): void {
-    this.gate?.closeNow();
+    void this.gate?.closeNow();
     process.exit(0);
   }
 
