@@ -160,9 +160,10 @@ test("close waits for a request in flight and for a tunnel, and takes nothing ne
   const held = await slow.hold(port);
   const tunnel = await connectWebSocket("ws", `ws://127.0.0.1:${port}/chat`);
   let isClosed = false;
-  const closing = gate.close().then(() => {
+  gate.once("close", () => {
     isClosed = true;
   });
+  const closing = gate.close();
   await expect(connectRaw({ port })).rejects.toThrow(/ECONNREFUSED/);
   expect(gate.addresses).toEqual([]);
   await held.answer();

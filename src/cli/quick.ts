@@ -1,9 +1,10 @@
 /** `wsgate 8080 http://127.0.0.1:3000`: a proxy without a file, and the file that it amounts to. */
-import { homedir, tmpdir } from "node:os";
+import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { findPlaces } from "../process/places.ts";
 import { ensureSelfSigned } from "../process/self-signed.ts";
+import type { ListeningAddress } from "../process/server.ts";
 import { serve } from "./serve.ts";
 
 const USAGE = `usage: wsgate [address:]port upstream [--tls] [--cert FILE --key FILE] [--print]
@@ -12,40 +13,50 @@ const USAGE = `usage: wsgate [address:]port upstream [--tls] [--cert FILE --key 
   wsgate 8443 http://127.0.0.1:3000 --tls   https and wss, with a certificate made on the fly
   wsgate 8080 3000 --print                  print the configuration that this amounts to
 
-The upstream may be a port alone, a host:port, or a URL that begins with http, https, ws or wss.
+The upstream may be a port alone, a host:port, or a URL that begins with http, https, ws or wss. Port 0 takes any free one.
 `;
 
-/** True for a command line that begins with an address to listen on. */
+const OPTIONS = {
+  tls: { type: "boolean" },
+  cert: { type: "string" },
+  key: { type: "string" },
+  print: { type: "boolean" },
+  help: { type: "boolean" },
+} as const;
+
+/** Address and port, as `listen` takes them. */
+const ADDRESS = /^(?:(?:[\w.-]+|\[[\da-fA-F:]+\]):)?(\d{1,5})$/;
+
+/** True for a command line that begins with an address to listen on, or with an option that only goes with one. */
 export function isQuick(args: readonly string[]): boolean {
-  return /^(\d{1,5}|[\w.-]+:\d{1,5}|\[[\da-fA-F:]+\]:\d{1,5})$/.test(args[0] ?? "");
+  const [first = ""] = args;
+  return ADDRESS.test(first) || /^--(tls|cert|key|print)\b/.test(first);
 }
 
 export async function runQuick(args: readonly string[]): Promise<number> {
   const wish = readArguments(args);
-  if (typeof wish === "string") {
-    process.stderr.write(`wsgate: ${wish}\n\n${USAGE}`);
-    return 1;
+  if (wish === "help") {
+    process.stdout.write(USAGE);
+    return 0;
   }
+  if ("mistake" in wish) return fail(`${wish.mistake}\n\n${USAGE}`);
   const certificate = await findCertificate(wish);
-  if ("failure" in certificate) {
-    process.stderr.write(`wsgate: ${certificate.failure}\n`);
-    return 1;
-  }
+  if (certificate !== null && "failure" in certificate) return fail(`${certificate.failure}\n`);
   const config = writeConfiguration(wish, certificate);
   if (wish.print) {
     process.stdout.write(config);
     return 0;
   }
-  process.stdout.write(
-    `${describe(wish)}\nPress Ctrl-C to stop. --print shows the configuration that this amounts to.\n`,
-  );
   const places = findPlaces({
     config: join(process.cwd(), "command-line.conf"),
     prefix: process.cwd(),
     errorLog: null,
   });
-  const pidFile = join(tmpdir(), `wsgate-${process.pid}.pid`);
-  return serve({ places, globals: `pid ${pidFile};`, files: { [places.config]: config }, isFrozen: false });
+  return serve(
+    { places, globals: null, files: { [places.config]: config }, isFrozen: false },
+    // Without a file there is no place where -s would look for it.
+    { hasPidFile: false, onReady: (addresses) => announce(addresses, wish.upstream) },
+  );
 }
 
 interface Wish {
@@ -58,33 +69,31 @@ interface Wish {
   readonly print: boolean;
 }
 
-function readArguments(args: readonly string[]): Wish | string {
+function readArguments(args: readonly string[]): Wish | "help" | { readonly mistake: string } {
   let parsed;
   try {
-    parsed = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        tls: { type: "boolean" },
-        cert: { type: "string" },
-        key: { type: "string" },
-        print: { type: "boolean" },
-      },
-    });
+    parsed = parseArgs({ args: [...args], allowPositionals: true, options: OPTIONS });
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    // Of Node's advice the first sentence.
+    return { mistake: (error instanceof Error ? error.message : String(error)).split(". ", 1).join("") };
   }
   const { values, positionals } = parsed;
+  if (values.help === true) return "help";
   const [listen, target, ...rest] = positionals;
   if (listen === undefined || target === undefined)
-    return "an address to listen on and an upstream are needed";
+    return { mistake: "an address to listen on and an upstream are needed" };
   if (rest.length > 0)
-    return `what is "${rest[0] ?? ""}"? One upstream is enough here; a configuration file takes more`;
+    return {
+      mistake: `what is "${rest.join(" ")}"? One upstream is enough here; a configuration file takes more`,
+    };
+  const port = Number(ADDRESS.exec(listen)?.[1] ?? "NaN");
+  if (!(port <= 65_535)) return { mistake: `"${listen}" is no address: write a port, or address:port` };
   const upstream = upstreamUrl(target);
-  if (upstream === null) return `"${target}" is no upstream: write http://host:port, host:port or a port`;
+  if (upstream === null)
+    return { mistake: `"${target}" is no upstream: write http://host:port, host:port or a port` };
   const cert = values.cert ?? null;
   const key = values.key ?? null;
-  if ((cert === null) !== (key === null)) return "--cert and --key belong together";
+  if ((cert === null) !== (key === null)) return { mistake: "--cert and --key belong together" };
   return {
     listen,
     upstream,
@@ -96,48 +105,75 @@ function readArguments(args: readonly string[]): Wish | string {
 }
 
 function upstreamUrl(target: string): string | null {
-  if (/^\d{1,5}$/.test(target)) return `http://127.0.0.1:${target}`;
+  if (/^\d{1,5}$/.test(target)) return Number(target) <= 65_535 ? `http://127.0.0.1:${target}` : null;
   const withScheme = /^\w+:\/\//.test(target) ? target : `http://${target}`;
   const url = withScheme.replace(/^ws(s?):\/\//, "http$1://");
   return /^https?:\/\/[^\s;{}"'$\\]+$/.test(url) && URL.canParse(url) ? url : null;
 }
 
-type Certificate = { readonly cert: string; readonly key: string } | { readonly failure: string };
+interface Certificate {
+  readonly cert: string;
+  readonly key: string;
+}
 
-async function findCertificate({ tls, cert, key }: Wish): Promise<Certificate> {
-  if (!tls) return { cert: "", key: "" };
+async function findCertificate({
+  tls,
+  cert,
+  key,
+}: Wish): Promise<Certificate | { readonly failure: string } | null> {
+  if (!tls) return null;
   if (cert !== null && key !== null) return { cert: resolve(cert), key: resolve(key) };
   const made = await ensureSelfSigned(join(homedir(), ".wsgate"));
   return made.ok ? { cert: made.certificatePath, key: made.keyPath } : { failure: made.failure };
 }
 
-function writeConfiguration(
-  wish: Wish,
-  certificate: { readonly cert: string; readonly key: string },
-): string {
-  const tls = wish.tls
-    ? `ssl;\n        ssl_certificate "${certificate.cert}";\n        ssl_certificate_key "${certificate.key}";`
-    : ";";
+function writeConfiguration({ listen, upstream }: Wish, certificate: Certificate | null): string {
+  // A server on this machine wants to know what the browser called it; one that has a certificate goes by its own name.
+  const host = upstream.startsWith("https:") ? "$proxy_host" : "$http_host";
+  const server = [
+    certificate === null ? `listen ${listen};` : `listen ${listen} ssl;`,
+    ...(certificate === null
+      ? []
+      : [`ssl_certificate ${quoted(certificate.cert)};`, `ssl_certificate_key ${quoted(certificate.key)};`]),
+  ];
+  const location = [
+    `proxy_pass ${upstream};`,
+    ...(upstream.startsWith("https:") ? ["proxy_ssl_server_name on;"] : []),
+    "# WebSockets pass without any further line: websocket_upgrade is auto.",
+    `proxy_set_header Host ${host};`,
+    "proxy_set_header X-Real-IP $remote_addr;",
+    "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
+    "proxy_set_header X-Forwarded-Proto $scheme;",
+  ];
   return `events {}
 http {
     access_log /dev/stdout;
     server {
-        listen ${wish.listen}${wish.tls ? ` ${tls}` : tls}
-        location / {
-            proxy_pass ${wish.upstream};
-            # WebSockets pass without any further line: websocket_upgrade is auto.
-            proxy_set_header Host $http_host;
-            proxy_set_header X-Real-IP $remote_addr;
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_set_header X-Forwarded-Proto $scheme;
-        }
+${server.map((line) => `        ${line}\n`).join("")}        location / {
+${location.map((line) => `            ${line}\n`).join("")}        }
     }
 }
 `;
 }
 
-function describe({ listen, upstream, tls }: Wish): string {
-  const scheme = tls ? "https" : "http";
-  const host = /^\d+$/.test(listen) ? `localhost:${listen}` : listen;
-  return `${scheme}://${host} and ${tls ? "wss" : "ws"}://${host} -> ${upstream}`;
+function quoted(path: string): string {
+  return `"${path.replace(/["\\]/g, "\\$&")}"`;
+}
+
+/** An address that stands for all is shown as the one that a browser on this machine takes. */
+function announce(addresses: readonly ListeningAddress[], upstream: string): void {
+  for (const { text, ssl } of addresses) {
+    const host = text.replace(/^(0\.0\.0\.0|\[::\]):/, "localhost:");
+    process.stdout.write(
+      ssl
+        ? `https://${host} and wss://${host} -> ${upstream}\n`
+        : `http://${host} and ws://${host} -> ${upstream}\n`,
+    );
+  }
+  process.stdout.write("Press Ctrl-C to stop. --print shows the configuration that this amounts to.\n");
+}
+
+function fail(text: string): number {
+  process.stderr.write(`wsgate: ${text}`);
+  return 1;
 }

@@ -2,16 +2,16 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { startDaemon } from "../process/daemon.ts";
 import { formatDiagnostics, load, type Source } from "../process/load.ts";
-import { run } from "../process/run.ts";
+import { run, type RunOptions } from "../process/run.ts";
 
 /** The main job: compile the configuration, run it until a signal ends it, and end the process. */
-export async function serve(source: Source): Promise<number> {
+export async function serve(source: Source, options: RunOptions = {}): Promise<number> {
   const compiled = await load(source);
   process.stderr.write(formatDiagnostics(compiled.diagnostics, process.stderr.isTTY));
   const { plan } = compiled;
   if (plan === null) return 1;
   if (plan.main.daemon) return serveInBackground(source);
-  return process.exit(await run(source, { ...compiled, plan }));
+  return process.exit(await run(source, { ...compiled, plan }, options));
 }
 
 async function serveInBackground(source: Source): Promise<number> {

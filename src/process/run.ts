@@ -8,16 +8,18 @@ import { endOnBug } from "./last-resort.ts";
 import { formatDiagnostics, frozen, load, type Source } from "./load.ts";
 import { giveLogsToUser, reopenLogs } from "./log-files.ts";
 import { removePidFile, writePidFile } from "./pid-file.ts";
-import type { Server, WriteLog } from "./server.ts";
+import type { ListeningAddress, Server, WriteLog } from "./server.ts";
 import { createSingleServer } from "./single-server.ts";
 import { WorkerServer } from "./worker-server.ts";
 
-/** How a run of the main process tells whoever started it what became of it. */
-export interface RunHooks {
-  /** It serves. Called once. */
-  readonly onReady?: () => void;
+/** How a run of the main process goes with whoever started it. */
+export interface RunOptions {
+  /** It serves, on these addresses. Called once. */
+  readonly onReady?: (addresses: readonly ListeningAddress[]) => void;
   /** It does not serve; text for the terminal. By default it goes to the standard error stream. */
   readonly onRefusal?: (text: string) => void;
+  /** False: no pid file is written, whatever the configuration says. */
+  readonly hasPidFile?: boolean;
 }
 
 /** A configuration that has been accepted. */
@@ -27,8 +29,8 @@ export type Compiled = CompileResult & { readonly plan: Plan };
  * Runs a compiled configuration until a signal ends it, and resolves with the exit code. Whatever is left then goes with
  * the process: the caller is to end it.
  */
-export function run(source: Source, compiled: Compiled, hooks: RunHooks = {}): Promise<number> {
-  return new MainProcess(source, compiled, hooks).run();
+export function run(source: Source, compiled: Compiled, options: RunOptions = {}): Promise<number> {
+  return new MainProcess(source, compiled, options).run();
 }
 
 /**
@@ -47,7 +49,7 @@ type Phase = "starting" | "serving" | "draining" | "stopping" | "over";
 
 class MainProcess {
   readonly #source: Source;
-  readonly #hooks: RunHooks;
+  readonly #options: RunOptions;
   readonly #first: Compiled;
   readonly #server: Server;
   /** Whether this process started workers when it began: it cannot go back. */
@@ -63,10 +65,10 @@ class MainProcess {
   #work: Promise<void> = Promise.resolve();
   #resolve: (code: number) => void = () => {};
 
-  constructor(source: Source, first: Compiled, hooks: RunHooks) {
+  constructor(source: Source, first: Compiled, options: RunOptions) {
     this.#source = source;
     this.#first = first;
-    this.#hooks = hooks;
+    this.#options = options;
     this.#plan = first.plan;
     this.#hasWorkers = wantsWorkers(first.plan);
     this.#server = this.#hasWorkers ? new WorkerServer(this.#log) : createSingleServer();
@@ -102,7 +104,7 @@ class MainProcess {
     }
     this.#phase = "serving";
     this.#announce();
-    this.#hooks.onReady?.();
+    this.#options.onReady?.(this.#server.addresses);
     if (this.#reload === "wanted") this.#wantReload();
   }
 
@@ -164,7 +166,7 @@ class MainProcess {
   }
 
   #movePidFile(path: string): readonly Diagnostic[] {
-    if (path === this.#pidFile) return [];
+    if (path === this.#pidFile || this.#options.hasPidFile === false) return [];
     const faults = writePidFile(path, process.pid);
     if (faults.length > 0) return faults;
     this.#removePidFile();
@@ -192,7 +194,7 @@ class MainProcess {
   }
 
   #refuse(faults: readonly Diagnostic[]): void {
-    const { onRefusal } = this.#hooks;
+    const { onRefusal } = this.#options;
     if (onRefusal === undefined) process.stderr.write(formatDiagnostics(faults, process.stderr.isTTY));
     else onRefusal(formatDiagnostics(faults, false));
   }
