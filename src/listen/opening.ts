@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { Deadline } from "../base/timers.ts";
+import { describeOpensslError } from "../base/openssl-error.ts";
 import { asciiLowerCase } from "../base/bytes.ts";
 import type { TlsSettings } from "../compile/plan.ts";
 import { selectServer } from "../route/servers.ts";
@@ -88,7 +89,7 @@ export class Opening implements TlsHandshake {
     this.#fail(
       isGone
         ? "peer closed connection in SSL handshake"
-        : `SSL_do_handshake() failed (${opensslText(error)})`,
+        : `SSL_do_handshake() failed (${describeOpensslError(error)})`,
     );
   }
 
@@ -180,10 +181,4 @@ export class Opening implements TlsHandshake {
     this.#socket.off("data", this.#onData);
     this.#socket.off("end", this.#onEnd);
   }
-}
-
-/** `SSL: error:0A00009C:SSL routines::http request`, as nginx prints OpenSSL's errors; else the message as it is. */
-function opensslText(error: Error): string {
-  const parts = /error:([0-9A-F]{8}):([^:]*):[^:]*:([^:]*)/.exec(error.message);
-  return parts === null ? error.message : `SSL: error:${parts[1]}:${parts[2]}::${parts[3]}`;
 }
