@@ -1,7 +1,9 @@
 import type { ByteString } from "../base/bytes.ts";
+import { parseSize } from "../base/units.ts";
 import type { Outcome } from "../compile/outcome.ts";
 import type { Request } from "../compile/request.ts";
 import type { ResponseHead } from "../http/head-parser.ts";
+import type { FlowLimits } from "./answer-flow.ts";
 import type { ProxyRules } from "./rules.ts";
 
 /** What an answer keeps of the upstream's head when X-Accel-Redirect leads elsewhere, as in nginx. */
@@ -51,11 +53,16 @@ function interceptedError(request: Request, rules: ProxyRules, head: ResponseHea
   return { kind: "status", status: head.status };
 }
 
-/** Whether as much of an answer is read ahead of the client as the buffers hold: X-Accel-Buffering overrules. */
-export function readsAhead(rules: ProxyRules, head: ResponseHead): boolean {
+/** The location's limits, as far as X-Accel-Buffering and variables do not overrule them. */
+export function flowLimits(request: Request, rules: ProxyRules, head: ResponseHead): FlowLimits {
+  const limits = rules.flowLimits;
   const wish = rules.proxy_ignore_headers.has("X-Accel-Buffering")
     ? undefined
     : head.headers.get("x-accel-buffering")?.toLowerCase();
-  if (wish === "yes" || wish === "no") return wish === "yes";
-  return rules.proxy_buffering;
+  if (wish !== "yes" && wish !== "no" && rules.proxy_limit_rate === null) return limits;
+  return {
+    ...limits,
+    aheadBytesMax: wish === "yes" ? rules.readAheadBytesMax : wish === "no" ? 0 : limits.aheadBytesMax,
+    bytesPerSecond: parseSize(rules.proxy_limit_rate?.render(request) ?? "") ?? 0,
+  };
 }

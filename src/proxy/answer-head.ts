@@ -3,6 +3,7 @@ import type { BodyLength, Request } from "../compile/request.ts";
 import { parseContentLength } from "../http/framing.ts";
 import type { ResponseHead } from "../http/head-parser.ts";
 import { HeaderList } from "../http/header-list.ts";
+import { rewriteCookie } from "./cookies.ts";
 import { rewriteLocation, rewriteRefresh } from "./redirects.ts";
 import type { ProxyRules } from "./rules.ts";
 
@@ -84,6 +85,9 @@ function copyHeaders(request: Request, rules: ProxyRules, headers: HeaderList): 
         break;
       case "refresh":
         to.append(name, rewriteRefresh(request, rules.proxy_redirect, value));
+        break;
+      case "set-cookie":
+        to.append(name, rules.cookies === null ? value : rewriteCookie(request, rules.cookies, value));
         break;
       default:
         to.appendParsed(name, lower, value);

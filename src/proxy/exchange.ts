@@ -6,21 +6,16 @@ import type { ResponseHead } from "../http/head-parser.ts";
 import type { HeaderList } from "../http/header-list.ts";
 import type { Tries } from "../upstream/balancer.ts";
 import type { Peer, PeerOutcome } from "../upstream/peer.ts";
-import { answerInstead, readsAhead } from "./answer-choice.ts";
+import { AnswerFlow, type FlowLimits } from "./answer-flow.ts";
+import { answerInstead, flowLimits } from "./answer-choice.ts";
 import { fillResponse, interimHeaders } from "./answer-head.ts";
 import { AttemptRecord } from "./attempt.ts";
-import { Backpressure } from "./backpressure.ts";
 import { type BodyReceiver, BodySpool } from "./body-spool.ts";
 import { Dial, type DialListener, type UpstreamConnection } from "./dial.ts";
 import { type Failure, NO_LIVE_UPSTREAMS, statusFailure, TIMED_OUT } from "./failure.ts";
-import {
-  BODY_OF_NO_BYTES,
-  type BodyTarget,
-  MemoryBody,
-  NO_BODY,
-  type OutgoingBody,
-  StreamedBody,
-} from "./outgoing-body.ts";
+import type { BodyTarget, OutgoingBody } from "./outgoing-body.ts";
+import { bodyAtOnce } from "./request-body.ts";
+import { isNonIdempotent, mayRetry } from "./retry.ts";
 import type { Destination, DestinationResult, NextCondition, ProxyRules } from "./rules.ts";
 import { beginTunnel } from "./tunnel.ts";
 import { sentUpgrade, switchFailure, type UpgradeOffer } from "./upgrade.ts";
@@ -41,9 +36,6 @@ import type { AnswerListener } from "./upstream-reader.ts";
  * allows. Whatever fails later cannot be mended: the client has seen a part of the answer.
  */
 type Phase = "body" | "finding" | "connecting" | "answering" | "relaying" | "tunnel" | "done";
-
-/** Methods that must not be sent twice, as nginx counts them. */
-const NON_IDEMPOTENT: ReadonlySet<ByteString> = new Set(["POST", "LOCK", "PATCH"]);
 
 export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialListener {
   readonly #request: Request;
@@ -74,14 +66,14 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
 
   /** The connection takes no more for now. */
   #isBlocked = false;
-  /** What of the answer may be read ahead of its client, in bytes. */
-  #aheadBytesMax = 0;
-  #backpressure: Backpressure | null = null;
+  #flowLimits: FlowLimits;
+  #flow: AnswerFlow | null = null;
 
   constructor(request: Request, rules: ProxyRules, offer: UpgradeOffer | null) {
     this.#request = request;
     this.#rules = rules;
     this.#offer = offer;
+    this.#flowLimits = rules.flowLimits;
     this.#method = rules.proxy_method?.render(request) ?? request.method;
   }
 
@@ -89,18 +81,10 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
     const request = this.#request;
     const rules = this.#rules;
     if (!rules.proxy_ignore_client_abort) request.onClientGone = () => this.#clientOnGone();
-    if (rules.proxy_set_body !== null) {
-      this.onBodyReady(new MemoryBody([Buffer.from(rules.proxy_set_body.render(request), "latin1")]));
-    } else if (!rules.proxy_pass_request_body || request.head.framing.kind === "none") {
-      this.onBodyReady(NO_BODY);
-    } else if (request.downstream.requestBodyLength === 0) {
-      this.onBodyReady(BODY_OF_NO_BYTES);
-    } else if (rules.proxy_request_buffering || mustKnowLength(request, rules)) {
-      this.#spool = new BodySpool(request, this);
-      this.#spool.start();
-    } else {
-      this.onBodyReady(new StreamedBody(request.downstream));
-    }
+    const body = bodyAtOnce(request, rules);
+    if (body !== null) return this.onBodyReady(body);
+    this.#spool = new BodySpool(request, this);
+    this.#spool.start();
   }
 
   // Before the first try
@@ -166,7 +150,7 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
    */
   #mayReuse(): boolean {
     if (this.#wantsFresh) return false;
-    return this.#destination?.group.isExplicit === true || !NON_IDEMPOTENT.has(this.#method);
+    return this.#destination?.group.isExplicit === true || !isNonIdempotent(this.#method);
   }
 
   onDialled(connection: UpstreamConnection): void {
@@ -268,7 +252,8 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
     fillResponse(request, rules, head);
     this.#phase = "relaying";
     if (!this.#isBodySent) this.#expectAnswer();
-    this.#aheadBytesMax = readsAhead(rules, head) ? rules.readAheadBytesMax : 0;
+    this.#flowLimits = flowLimits(request, rules, head);
+    if (this.#flowLimits.bytesPerSecond > 0) this.#flow = this.#startFlow();
     request.activity = "reading upstream";
     request.sendHead();
   }
@@ -276,14 +261,14 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
   onAnswerData(chunk: Buffer, start: number, end: number): void {
     const bytes = end - start;
     if (this.#attempt !== null) this.#attempt.bodyBytes += bytes;
-    if (this.#request.downstream.write(chunk, start, end) || this.#connection === null) return;
-    this.#backpressure ??= new Backpressure(
-      this.#request,
-      this.#connection,
-      this.#aheadBytesMax,
-      this.#rules.proxy_read_timeout,
-    );
-    this.#backpressure.note(bytes);
+    const hasRoom = this.#request.downstream.write(chunk, start, end);
+    if (!hasRoom) this.#flow ??= this.#startFlow();
+    this.#flow?.note(bytes, hasRoom);
+  }
+
+  #startFlow(): AnswerFlow | null {
+    const connection = this.#connection;
+    return connection === null ? null : new AnswerFlow(this.#request, connection, this.#flowLimits);
   }
 
   onAnswerEnd(trailers: HeaderList | null, isReusable: boolean): void {
@@ -338,8 +323,8 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
     const isStale = this.#isReused && failure.condition === "error" && !this.#hasAnswerBegun();
     request.log(failure.level, failure.message);
     if (this.#attempt !== null) this.#attempt.status = failure.status;
-    this.#endTry(isStale ? "stale" : outcomeOf(failure), false);
-    if (isStale && !NON_IDEMPOTENT.has(this.#method)) {
+    this.#endTry(isStale ? "stale" : failure.peerOutcome, false);
+    if (isStale && !isNonIdempotent(this.#method)) {
       this.#wantsFresh = true;
       return this.#connect();
     }
@@ -352,17 +337,15 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
     );
   }
 
-  /** Whether proxy_next_upstream and its limits allow one more try. `triesLeftMin` counts the one in hand until it ends. */
+  /** Whether one more try may be made; `triesLeftMin` counts the one in hand until it ends. */
   #mayTryAgain(condition: NextCondition, triesLeftMin: number): boolean {
-    const rules = this.#rules;
-    const isRepeat = this.#isRequestSent && NON_IDEMPOTENT.has(this.#method);
-    const elapsedMs = performance.now() - this.#startedAtMs;
     return (
       (this.#tries?.left ?? 0) >= triesLeftMin &&
-      rules.proxy_next_upstream.has(condition) &&
-      (!isRepeat || rules.retriesNonIdempotent) &&
       this.#body?.isRepeatable === true &&
-      (rules.proxy_next_upstream_timeout === 0 || elapsedMs < rules.proxy_next_upstream_timeout)
+      mayRetry(this.#rules, condition, {
+        isRepetition: this.#isRequestSent && isNonIdempotent(this.#method),
+        elapsedMs: performance.now() - this.#startedAtMs,
+      })
     );
   }
 
@@ -410,17 +393,8 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
     this.#request.activity = "sending to client";
     this.#spool?.abandon();
     this.#body?.release();
+    this.#flow?.end();
     this.#request.onClientGone = null;
     this.#request.onWritable = null;
   }
-}
-
-/** 403 and 404 are answers that another peer might give differently, not failures of the peer. */
-function outcomeOf(failure: Failure): PeerOutcome {
-  return failure.condition === "http_403" || failure.condition === "http_404" ? "success" : "failure";
-}
-
-/** HTTP/1.0 has no chunks: a body of unknown length is read whole, whatever proxy_request_buffering says, as in nginx. */
-function mustKnowLength(request: Request, rules: ProxyRules): boolean {
-  return rules.proxy_http_version === "1.0" && request.downstream.requestBodyLength === null;
 }

@@ -1,5 +1,6 @@
 import { describeSystemError } from "../base/errno.ts";
 import type { LogLevel } from "../observe/error-log.ts";
+import type { PeerOutcome } from "../upstream/peer.ts";
 import type { NextCondition } from "./rules.ts";
 
 /** Who caused a failure. */
@@ -14,6 +15,8 @@ export interface Failure {
   readonly retry: Retry;
   /** The word of proxy_next_upstream that lets the request go to another peer. */
   readonly condition: NextCondition;
+  /** What it says about the peer. */
+  readonly peerOutcome: PeerOutcome;
   /** The answer to the client where no further try is made. */
   readonly status: number;
   readonly level: LogLevel;
@@ -72,6 +75,7 @@ export function upstreamFailure(condition: "error" | "timeout" | "invalid_header
     blame: "upstream",
     retry: "next",
     condition,
+    peerOutcome: "failure",
     status: condition === "timeout" ? 504 : 502,
     level: "error",
     message,
@@ -88,6 +92,8 @@ const STATUS_FAILURES: ReadonlyMap<number, Failure> = new Map(
     {
       ...upstreamFailure("error", `upstream sent ${status}`),
       condition: `http_${status}`,
+      // 403 and 404 are answers that another peer might give differently, not failures of the peer.
+      peerOutcome: status === 403 || status === 404 ? "success" : "failure",
       status,
       level: "info",
     },

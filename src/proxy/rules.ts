@@ -2,6 +2,8 @@ import type { ByteString } from "../base/bytes.ts";
 import type { Request } from "../compile/request.ts";
 import type { Template } from "../compile/template.ts";
 import type { PeerGroup } from "../upstream/peer-group.ts";
+import type { FlowLimits } from "./answer-flow.ts";
+import type { CookieRules } from "./cookies.ts";
 import type { DialRoute, DialSettings } from "./dial.ts";
 import type { RedirectRule } from "./redirects.ts";
 import type { UpgradeRules } from "./upgrade.ts";
@@ -84,11 +86,14 @@ export interface ProxyRules extends DialSettings, UpgradeRules {
   readonly proxy_set_body: Template | null;
   readonly proxy_request_buffering: boolean;
 
-  readonly proxy_buffering: boolean;
   /** The longest response head. */
   readonly proxy_buffer_size: number;
-  /** How much of a response may be read ahead of a slow client. */
+  /** How much of a response proxy_buffers let be read ahead of a slow client, in bytes. */
   readonly readAheadBytesMax: number;
+  /** What holds where neither the answer nor a variable says otherwise. */
+  readonly flowLimits: FlowLimits;
+  /** Bytes per second; null: no limit. */
+  readonly proxy_limit_rate: Template | null;
 
   readonly proxy_next_upstream: ReadonlySet<NextCondition>;
   readonly retriesNonIdempotent: boolean;
@@ -103,6 +108,8 @@ export interface ProxyRules extends DialSettings, UpgradeRules {
   readonly proxy_ignore_headers: ReadonlySet<IgnorableHeader>;
   readonly proxy_pass_trailers: boolean;
   readonly proxy_redirect: readonly RedirectRule[];
+  /** proxy_cookie_domain, proxy_cookie_path and proxy_cookie_flags; null: cookies pass as they are. */
+  readonly cookies: CookieRules | null;
   /** Whether a 103 of the upstream's goes to the client (`early_hints`). */
   readonly passesEarlyHints: (request: Request) => boolean;
 }

@@ -1,5 +1,12 @@
 import { isIP } from "node:net";
-import { checkServerIdentity, type ConnectionOptions, type SecureContext } from "node:tls";
+import {
+  checkServerIdentity,
+  type ConnectionOptions,
+  type DetailedPeerCertificate,
+  type PeerCertificate,
+  type SecureContext,
+} from "node:tls";
+import { describeOpensslError } from "../base/openssl-error.ts";
 import type { DialOptions } from "../base/transport.ts";
 import type { ConnectionProfile } from "../upstream/connection-pool.ts";
 import type { Peer } from "../upstream/peer.ts";
@@ -31,6 +38,7 @@ export interface UpstreamTlsSettings {
   readonly fingerprint: string;
   readonly proxy_ssl_server_name: boolean;
   readonly proxy_ssl_verify: boolean;
+  readonly proxy_ssl_verify_depth: number;
   readonly proxy_ssl_session_reuse: boolean;
 }
 
@@ -45,11 +53,13 @@ export class UpstreamTls {
   /** `name` is proxy_ssl_name: for SNI, and to compare the certificate with. */
   dialOptions(peer: Peer, profile: ConnectionProfile, name: string): Pick<DialOptions, "tls" | "onSession"> {
     const { secureContext, proxy_ssl_server_name, proxy_ssl_verify, proxy_ssl_session_reuse } = this.settings;
+    const depthMax = this.settings.proxy_ssl_verify_depth;
     const session = peer.tlsSessions.get(profile);
     const tls: ConnectionOptions = {
       secureContext,
       rejectUnauthorized: proxy_ssl_verify,
-      checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate),
+      checkServerIdentity: (_host, certificate) =>
+        isChainTooLong(certificate, depthMax) ? chainTooLong() : checkServerIdentity(name, certificate),
       // An address is no name for SNI (RFC 6066 section 3).
       ...(proxy_ssl_server_name && name !== "" && isIP(name) === 0 ? { servername: name } : {}),
       ...(session === undefined ? {} : { session }),
@@ -63,6 +73,22 @@ export class UpstreamTls {
       },
     };
   }
+}
+
+/** Whether more intermediate certificates than allowed stand between the upstream's and a trusted one. */
+function isChainTooLong(certificate: PeerCertificate | DetailedPeerCertificate, depthMax: number): boolean {
+  let intermediates = -1;
+  let current = certificate;
+  // The last one, a root, is its own issuer.
+  while ("issuerCertificate" in current && current.issuerCertificate !== current) {
+    current = current.issuerCertificate;
+    if (++intermediates > depthMax) return true;
+  }
+  return false;
+}
+
+function chainTooLong(): Error {
+  return Object.assign(new Error("certificate chain too long"), { code: "CERT_CHAIN_TOO_LONG" });
 }
 
 /** `$proxy_host`, or what proxy_ssl_name gives, without a port and without brackets. */
@@ -92,6 +118,6 @@ function describe(error: Error, code: string, name: string): string {
     case "ECONNRESET":
       return "peer closed connection in SSL handshake";
     default:
-      return `SSL_do_handshake() failed (SSL: ${error.message})`;
+      return `SSL_do_handshake() failed (${describeOpensslError(error)})`;
   }
 }

@@ -15,6 +15,7 @@ import { requestGroupsOf, UPSTREAMS } from "../../proxy/upstreams-key.ts";
 import { VariablePass } from "../../proxy/variable-pass.ts";
 import { RESOLVERS } from "../../upstream/resolver.ts";
 import { bufferingRows } from "./buffering.ts";
+import { cookieRows, cookieRules } from "./cookie-rows.ts";
 import { dialRoutes } from "./dial-routes.ts";
 import { headerRows } from "./headers.ts";
 import { type PassSetting, passRows } from "./pass.ts";
@@ -56,23 +57,31 @@ export function buildRules(scope: Scope, { pass, level }: PlacedPass, check: Che
   const route = dialRoutes(settings.proxy_bind, settingsAt(sslRows, scope), pass, check);
   if (proxy_pass === null || route === undefined) return null;
   const { early_hints, proxy_buffers } = settings;
+  const readAheadBytesMax = proxy_buffers.count * proxy_buffers.size;
+  const proxy_read_timeout = Math.max(1, settings.proxy_read_timeout);
   return {
     ...settings,
     ...upgrade,
     // nginx lets a time of 0 pass at once; a deadline needs some time to pass.
     proxy_connect_timeout: Math.max(1, settings.proxy_connect_timeout),
     proxy_send_timeout: Math.max(1, settings.proxy_send_timeout),
-    proxy_read_timeout: Math.max(1, settings.proxy_read_timeout),
+    proxy_read_timeout,
     proxy_pass,
     route,
     target: targetMaker(pass, level),
     head: new RequestHeadPlan({ ...settings, host: defaultHost(pass) }),
-    readAheadBytesMax: proxy_buffers.count * proxy_buffers.size,
+    readAheadBytesMax,
+    flowLimits: {
+      aheadBytesMax: settings.proxy_buffering ? readAheadBytesMax : 0,
+      bytesPerSecond: 0,
+      proxy_read_timeout,
+    },
     proxy_next_upstream: new Set(settings.proxy_next_upstream.filter(isNextCondition)),
     retriesNonIdempotent: settings.proxy_next_upstream.includes("non_idempotent"),
     hiddenHeaders: hiddenHeaders(settings.proxy_hide_header, settings.proxy_pass_header),
     proxy_ignore_headers: new Set(settings.proxy_ignore_headers),
     proxy_redirect: redirectRules(settings.proxy_redirect, pass, pathOf(level), check),
+    cookies: cookieRules(settingsAt(cookieRows, scope)),
     passesEarlyHints: (request) => early_hints.some((hint) => isTrue(hint, request)),
   };
 }

@@ -2,6 +2,7 @@ import type { LocationParts, Module } from "../../compile/module.ts";
 import { proxyRequest } from "../../proxy/proxy-request.ts";
 import { bufferingRows } from "./buffering.ts";
 import { buildRules, findPass } from "./build.ts";
+import { cookieRows } from "./cookie-rows.ts";
 import { effectlessRows } from "./effectless-rows.ts";
 import { headerRows } from "./headers.ts";
 import { passRows } from "./pass.ts";
@@ -12,7 +13,15 @@ import { proxyVariables } from "./variables.ts";
 /** Passes requests to upstreams. */
 export const proxyModule: Module = {
   name: "ngx_http_proxy_module",
-  directives: { ...passRows, ...headerRows, ...tryRows, ...bufferingRows, ...sslRows, ...effectlessRows },
+  directives: {
+    ...passRows,
+    ...headerRows,
+    ...cookieRows,
+    ...tryRows,
+    ...bufferingRows,
+    ...sslRows,
+    ...effectlessRows,
+  },
   variables: proxyVariables,
   location(scope, check): LocationParts {
     const placed = findPass(scope);

@@ -150,13 +150,15 @@ export function buildTls(settings: SslSettings, span: Span | null, check: Check)
   };
   const secureContext = makeContext(options, passwords, (certificate ?? key)?.span ?? span, check);
   if (secureContext === undefined) return undefined;
-  const { proxy_ssl_server_name, proxy_ssl_verify, proxy_ssl_session_reuse } = settings;
-  const identity = JSON.stringify([options, proxy_ssl_server_name, proxy_ssl_verify]);
+  const { proxy_ssl_server_name, proxy_ssl_verify, proxy_ssl_verify_depth, proxy_ssl_session_reuse } =
+    settings;
+  const identity = JSON.stringify([options, proxy_ssl_server_name, proxy_ssl_verify, proxy_ssl_verify_depth]);
   return new UpstreamTls({
     secureContext,
     fingerprint: createHash("sha256").update(identity).digest("base64"),
     proxy_ssl_server_name,
     proxy_ssl_verify,
+    proxy_ssl_verify_depth,
     proxy_ssl_session_reuse,
   });
 }
