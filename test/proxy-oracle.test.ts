@@ -223,6 +223,31 @@ const CASES: readonly Case[] = [
     ),
   },
   {
+    subject: "cookies",
+    locations: `
+      location / { proxy_pass http://{{upstream}}; }
+      location /domain/ { proxy_pass http://{{upstream}}; proxy_cookie_domain old.test new.test; proxy_cookie_domain .dot.test .newdot.test; proxy_cookie_domain ~^(.*)\\.re\\.test$ $1.$host; }
+      location /path/ { proxy_pass http://{{upstream}}; proxy_cookie_path /a/ /b/; proxy_cookie_path ~^/r/(.*) /R/$1; proxy_cookie_path ~*^/i(.*) /j$1; }
+      location /flags/ { proxy_pass http://{{upstream}}; proxy_cookie_flags one secure httponly samesite=strict; proxy_cookie_flags ~^t nosecure nohttponly nosamesite; proxy_cookie_flags $arg_name samesite=lax; }
+      location /off/ { proxy_pass http://{{upstream}}; proxy_cookie_path off; proxy_cookie_flags off; proxy_cookie_domain off; }
+    `,
+    answers: Object.fromEntries(
+      ["", "/domain", "/path", "/flags", "/off"].map((prefix) => [
+        `${prefix}/`,
+        answer("200 OK", [
+          "Set-Cookie: one=1; Domain=old.test; Path=/a/x",
+          "Set-Cookie: two=2;domain=.OLD.test ;  path=/r/y; Secure; HttpOnly; SameSite=None",
+          "Set-Cookie: TWO=2; domain=dot.test; path=/I/y; secure",
+          "Set-Cookie: three=a=b; Domain=x.re.test; Max-Age=1",
+          "Set-Cookie: ONE; path",
+          "Set-Cookie: ONE=1; path",
+          "Set-Cookie: named=n; samesite=strict;",
+        ]),
+      ]),
+    ),
+    requests: ["/", "/domain/", "/path/", "/flags/", "/flags/?name=named", "/off/"],
+  },
+  {
     subject: "what an answer can make the proxy do",
     locations: `
       location / { proxy_pass http://{{upstream}}; ${MODERN} }

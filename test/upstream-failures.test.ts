@@ -53,8 +53,9 @@ async function failureOf(proxy: Proxy): Promise<{ readonly answer: string; reado
   const answer = await peer.toEnd();
   const [, log = ""] = await proxy.waitForLog(/\[(?:error|crit)\] .*?\*\d+ (.*?), client:/);
   const statusLine = /^HTTP\/1\.1 \d+/.exec(answer)?.[0] ?? "";
-  // Which of the two meets a reset first is chance.
-  return { answer: `${statusLine} … ${answer.slice(-5)}`, log: log.replace("writev()", "recv()") };
+  // Which call meets a reset, and during what, is chance.
+  const isReset = log.includes("failed (104: Connection reset by peer) while ");
+  return { answer: `${statusLine} … ${answer.slice(-5)}`, log: isReset ? "reset" : log };
 }
 
 test.for(FAULTS)("an upstream that does this is answered for as by nginx: %s", async (fault, context) => {
