@@ -11,6 +11,7 @@ import { InputPump, type InputTaker, NO_BYTES } from "./input-pump.ts";
 import { allowsKeepAlive } from "./keep-alive.ts";
 import { RequestBody } from "./request-body.ts";
 import { RequestReader } from "./request-reader.ts";
+import { RequestDownstream } from "./request-downstream.ts";
 import type { RequestHandler } from "./request-handler.ts";
 import { ResponseWriter } from "./response-writer.ts";
 
@@ -49,6 +50,8 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
   #phase: Phase = "idle";
   #request: Request | null = null;
   #body: RequestBody | null = null;
+  /** What the request in hand knows this connection by. */
+  #downstream: RequestDownstream | null = null;
   /** Settings of the location that answered last: how the connection goes on after it. */
   #core: CoreLocation;
   #keepAlive = false;
@@ -62,7 +65,7 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
     this.#handler = handler;
     this.#counts = counts;
     this.#input = new InputPump(client.transport, this);
-    this.#requests = new RequestReader(client, this, handler);
+    this.#requests = new RequestReader(client, handler);
     this.#writer = new ResponseWriter(
       client.transport,
       () => this.#writerOnRoom(),
@@ -134,7 +137,7 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
     this.#enter("closed");
   }
 
-  // As the request's downstream
+  // As the request's downstream, by way of a RequestDownstream: only while its request is answered
 
   get requestBodyLength(): number | null {
     const framing = this.#request?.head.framing;
@@ -143,7 +146,6 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
   }
 
   readBody(sink: BodySink): void {
-    if (this.#phase !== "answering") return;
     if (this.#body === null) {
       sink.onBodyEnd(null);
       return;
@@ -168,35 +170,32 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
   }
 
   sendInterim(status: number, headers: HeaderList): void {
-    const isDue = this.#phase === "answering" && !this.#writer.hasBegun;
-    if (isDue && this.#request?.head.versionMinor === 1) this.#writer.writeInterim(status, headers);
+    const isUnderstood = this.#request?.head.versionMinor === 1;
+    if (isUnderstood && !this.#writer.hasBegun) this.#writer.writeInterim(status, headers);
   }
 
   sendHead(request: Request): void {
-    if (this.#phase !== "answering") return;
     const wishesToKeep = !this.#isRetiring && allowsKeepAlive(request, this.#body);
     this.#keepAlive = this.#writer.writeHead(request, wishesToKeep);
   }
 
   write(chunk: Buffer, start: number, end: number): boolean {
-    return this.#phase === "answering" && this.#writer.write(chunk, start, end);
+    return this.#writer.write(chunk, start, end);
   }
 
   end(trailers: HeaderList | null): void {
-    if (this.#phase !== "answering") return;
     if (!this.#writer.end(trailers)) {
       this.abort();
       return;
     }
+    this.#releaseRequest();
     this.#body?.discard();
     this.#deadline.disarm();
-    if (this.#request !== null) this.#request.onClientGone = null;
     this.#enter("sending");
     if (!this.#writer.mustDrain) this.#afterAnswer();
   }
 
   abort(): void {
-    if (this.#phase !== "answering") return;
     const isBegun = this.#writer.hasBegun;
     this.#writer.flush();
     this.#finishRequest();
@@ -206,10 +205,10 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
   }
 
   upgrade(request: Request): { readonly transport: Transport; readonly early: Buffer } {
-    assert(this.#phase === "answering", "an upgrade is an answer");
     assert(this.#body === null || this.#body.phase === "complete", "an upgrade follows the whole request");
     this.#writer.writeUpgrade(request);
     this.#transport.pause();
+    this.#releaseRequest();
     this.#request = null;
     this.#enter("tunnel");
     return { transport: this.#transport, early: this.#input.takeHeld() };
@@ -260,7 +259,8 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
 
   #beginHead(): void {
     this.#enter("head");
-    const client_header_timeout = this.#requests.begin();
+    this.#downstream = new RequestDownstream(this);
+    const client_header_timeout = this.#requests.begin(this.#downstream);
     // The first head of a connection has been awaited since its accept, and no longer in all.
     if (this.#client.requests > 0) this.#arm(client_header_timeout);
   }
@@ -307,9 +307,19 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
     this.#loseClient(status, null);
   }
 
+  /** Whoever has answered the request has no more say, and is not told anything any more. */
+  #releaseRequest(): void {
+    this.#downstream?.close();
+    this.#downstream = null;
+    if (this.#request === null) return;
+    this.#request.onClientGone = null;
+    this.#request.onWritable = null;
+  }
+
   #finishRequest(): void {
     const request = this.#request;
     if (request === null) return;
+    this.#releaseRequest();
     this.#request = null;
     this.#core = request.location.core;
     request.finish();
@@ -323,6 +333,7 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
     const request = this.#request;
     if (request === null) return;
     const onGone = request.onClientGone;
+    this.#releaseRequest();
     if (message !== null && (onGone === null || message !== LEFT_EARLY)) request.log("info", message);
     if (!request.response.headSent) request.response.status = status;
     this.#close();

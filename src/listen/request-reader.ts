@@ -16,8 +16,8 @@ const HEADER_TOO_LARGE = 494;
 /** Reads the heads of one connection's requests, one after the other, and makes requests of them. */
 export class RequestReader {
   readonly #client: ClientConnection;
-  readonly #downstream: Downstream;
   readonly #routeState: RequestHandler["routeState"];
+  #downstream: Downstream | null = null;
   #parser: RequestHeadParser | null = null;
   /** The server in force until the head has named one: its limits hold for the head. */
   #server: ServerPlan | null = null;
@@ -26,14 +26,14 @@ export class RequestReader {
   /** The status to answer the request with that {@link take} has returned; 0 where nothing is wrong with it. */
   refusal = 0;
 
-  constructor(client: ClientConnection, downstream: Downstream, { routeState }: RequestHandler) {
+  constructor(client: ClientConnection, { routeState }: RequestHandler) {
     this.#client = client;
-    this.#downstream = downstream;
     this.#routeState = routeState;
   }
 
   /** Makes ready for the first bytes of a head. Returns client_header_timeout, in milliseconds. */
-  begin(): number {
+  begin(downstream: Downstream): number {
+    this.#downstream = downstream;
     const server = this.#client.initialServer;
     this.#server = server;
     this.#parser = borrowHeadParser(server.core);
@@ -96,6 +96,8 @@ export class RequestReader {
   }
 
   #make(head: RequestHead, server: ServerPlan): Request {
-    return new Request(this.#routeState, this.#client, this.#downstream, head, server, this.#startedAtMs);
+    const downstream = this.#downstream;
+    assert(downstream !== null, "a head has been begun");
+    return new Request(this.#routeState, this.#client, downstream, head, server, this.#startedAtMs);
   }
 }
