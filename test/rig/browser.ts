@@ -9,6 +9,8 @@ export interface BrowserOptions {
   readonly args?: readonly string[];
   readonly viewport?: { readonly width: number; readonly height: number };
   readonly colorScheme?: "light" | "dark";
+  /** Keeps pages that one navigates away from, frozen, as browsers do for people. Default: off. */
+  readonly backForwardCache?: boolean;
 }
 
 /**
@@ -24,6 +26,7 @@ export async function startBrowser(options: BrowserOptions = {}): Promise<Browse
     ignoreHTTPSErrors: true,
     viewport: options.viewport ?? { width: 1024, height: 768 },
     colorScheme: options.colorScheme ?? "light",
+    ignoreDefaultArgs: options.backForwardCache === true ? ["--disable-back-forward-cache"] : [],
     args: [
       "--no-sandbox",
       "--disable-gpu",
