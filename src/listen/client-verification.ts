@@ -25,9 +25,16 @@ const FORGIVABLE: ReadonlySet<string> = new Set([
  * ngx_http_process_request. Writes the line that says why.
  */
 export function tlsRefusal(request: Request, client: ClientConnection): number {
+  if (client.tls === null && !client.listener.ssl) return 0;
+  request.activity = "reading client request headers";
+  const refusal = findRefusal(request, client);
+  request.activity = null;
+  return refusal;
+}
+
+function findRefusal(request: Request, client: ClientConnection): number {
   const { tls } = client;
   if (tls === null) {
-    if (!client.listener.ssl) return 0;
     request.log("info", "client sent plain HTTP request to HTTPS port");
     return PLAIN_HTTP_ON_TLS_PORT;
   }
@@ -36,6 +43,8 @@ export function tlsRefusal(request: Request, client: ClientConnection): number {
   // The handshake verified the client for another server, or not at all: what it showed proves nothing here. Stricter
   // than nginx, which lets a client without SNI pass.
   if (verificationOf(settings) !== verificationOf(tls.settings)) {
+    request.server = client.initialServer;
+    request.location = request.server.root;
     request.log(
       "info",
       "client attempted to request the server name different from the one that was negotiated",

@@ -4,7 +4,6 @@ import { useRig } from "../../test/rig/ledger.ts";
 import { answerText, type PlanSettings, startListener } from "../../test/rig/listening.ts";
 import { VERSION } from "../base/version.ts";
 import type { Request } from "../compile/request.ts";
-import { constantTemplate } from "../compile/template.ts";
 import { HeaderList } from "../http/header-list.ts";
 
 useRig();
@@ -240,73 +239,6 @@ describe("the body of an answer", () => {
     await handler.untilFinished(1);
     expect(log.lines[0]).toContain("client timed out (110: Connection timed out), client: 127.0.0.1");
     expect(handler.finished[0]?.response.status).toBe(200);
-  });
-});
-
-describe("limit_rate", () => {
-  const location = { limit_rate: constantTemplate("1000"), limit_rate_after: 500 };
-
-  /** How long after its beginning each byte of the answer had arrived, in milliseconds, and the answer. */
-  async function arrivals(
-    wire: string,
-    answer: (request: Request) => void,
-  ): Promise<{ atMs: number[]; body: string }> {
-    const { connect } = await startListener(answer, { location });
-    const client = await connect();
-    const startedAtMs = performance.now();
-    const atMs: number[] = [];
-    client.socket.on("data", (chunk: Buffer) => {
-      for (let i = 0; i < chunk.length; i++) atMs.push(performance.now() - startedAtMs);
-    });
-    await client.send(wire);
-    const { body, head } = await readResponse(client);
-    return { atMs: atMs.slice(head.length), body };
-  }
-
-  test("lets so many bytes through at once as a second and limit_rate_after have, and then so many a second", async () => {
-    const text = "x".repeat(2000);
-    const { atMs, body } = await arrivals(GET, (request) => answerText(request, 200, text));
-    expect(body).toBe(text);
-    expect(atMs[1499]).toBeLessThan(400);
-    expect(atMs[1749]).toBeGreaterThan(200);
-    expect(atMs[1999]).toBeGreaterThan(450);
-  });
-
-  test("holds chunks together, and whoever writes waits for them", async () => {
-    const pieces: number[] = [];
-    const { body } = await arrivals(GET, (request) => {
-      request.response.status = 200;
-      request.response.bodyLength = "unknown";
-      const go = (): void => {
-        while (pieces.length < 9) {
-          pieces.push(pieces.length);
-          if (!request.downstream.write(Buffer.alloc(200, "y"), 0, 200)) return;
-        }
-        request.downstream.end(null);
-      };
-      request.onWritable = go;
-      request.sendHead();
-      go();
-      expect(pieces.length).toBe(8);
-    });
-    expect(body).toBe("y".repeat(1800));
-  });
-
-  test("keeps the next request waiting until the answer is through, and dies with the connection", async () => {
-    const { connect, handler } = await startListener(
-      (request) => answerText(request, 200, "z".repeat(1700)),
-      {
-        location,
-      },
-    );
-    const client = await connect();
-    await client.send(GET + GET);
-    await client.until("z");
-    expect(handler.finished.length).toBe(0);
-    expect((await client.until(/z{1699}HTTP\/1.1 200 OK/)).length).toBeGreaterThan(1699);
-    expect(handler.finished.length).toBe(1);
-    client.reset();
-    await handler.untilFinished(2);
   });
 });
 

@@ -66,11 +66,7 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
     this.#counts = counts;
     this.#input = new InputPump(client.transport, this);
     this.#requests = new RequestReader(client, handler);
-    this.#writer = new ResponseWriter(
-      client.transport,
-      () => this.#writerOnRoom(),
-      () => this.#writerOnStuck(),
-    );
+    this.#writer = new ResponseWriter(client.transport, () => this.#writerOnStuck());
     this.#core = client.initialServer.root.core;
   }
 
@@ -117,9 +113,6 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
 
   onDrain(): void {
     this.#writer.drained();
-  }
-
-  #writerOnRoom(): void {
     if (this.#phase === "sending") this.#afterAnswer();
     else if (this.#phase === "answering") this.#request?.onWritable?.();
   }

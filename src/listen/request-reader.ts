@@ -63,7 +63,7 @@ export class RequestReader {
     const host = head.host ?? "";
     const request = this.#make(head, selectServer(this.#client.listener, host));
     captureServerName(request, host);
-    this.refusal = tlsRefusal(request, this.#client);
+    this.#refuseWith(request, tlsRefusal(request, this.#client));
     return request;
   }
 
@@ -90,9 +90,14 @@ export class RequestReader {
 
   #refuse({ status, message }: HeadError): Request {
     const request = this.giveUp(`client sent ${message}`);
-    request.response.closeAfter = true;
-    this.refusal = status === 431 ? HEADER_TOO_LARGE : status;
+    this.#refuseWith(request, status === 431 ? HEADER_TOO_LARGE : status);
     return request;
+  }
+
+  /** As in nginx, a request that is refused before it is handled ends its connection. */
+  #refuseWith(request: Request, status: number): void {
+    this.refusal = status;
+    if (status !== 0) request.response.closeAfter = true;
   }
 
   #make(head: RequestHead, server: ServerPlan): Request {

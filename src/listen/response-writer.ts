@@ -7,7 +7,6 @@ import { CHUNK_END, chunkHead, LAST_CHUNK, lastChunk } from "../http/chunk-write
 import type { HeaderList } from "../http/header-list.ts";
 import { reasonPhrase } from "../http/status.ts";
 import { flushAfterTurn } from "./flush-after-turn.ts";
-import { limitRate, RateLimit } from "./rate-limit.ts";
 import { writeAnswerHead } from "./response-head.ts";
 
 /** How the end of the answer's body shows on the wire. */
@@ -29,7 +28,6 @@ const CHUNKED = "Transfer-Encoding: chunked\r\n";
 export class ResponseWriter {
   readonly #transport: Transport;
   readonly #onStuck: () => void;
-  readonly #onRoom: () => void;
   #framing: AnswerFraming = "none";
   #bytesLeft = 0;
   #response: Response | null = null;
@@ -39,22 +37,14 @@ export class ResponseWriter {
   #sendTimeoutMs = 0;
   #pendingBytesSeen = 0;
   /** True after a write that the transport took but would rather not have, until {@link drained}. */
-  #transportIsFull = false;
-  /** What the answer in hand is held back by; null without limit_rate. */
-  #rateLimit: RateLimit | null = null;
+  mustDrain = false;
   /** True once the final head of the answer in hand has been written. */
   hasBegun = false;
 
-  /** `onRoom`: nothing is pending any more, after {@link mustDrain}. `onStuck`: nothing was taken for send_timeout. */
-  constructor(transport: Transport, onRoom: () => void, onStuck: () => void) {
+  /** `onStuck`: the client has taken nothing for send_timeout. */
+  constructor(transport: Transport, onStuck: () => void) {
     this.#transport = transport;
-    this.#onRoom = onRoom;
     this.#onStuck = onStuck;
-  }
-
-  /** True: whoever writes should wait for `onRoom`. */
-  get mustDrain(): boolean {
-    return this.#transportIsFull || this.#rateLimit?.isEmpty === false;
   }
 
   /** Makes ready for the next answer. */
@@ -62,7 +52,6 @@ export class ResponseWriter {
     this.#sendTimeoutMs = sendTimeoutMs;
     this.#framing = "none";
     this.#response = null;
-    this.#rateLimit = null;
     this.hasBegun = false;
   }
 
@@ -73,15 +62,13 @@ export class ResponseWriter {
 
   /** The transport has room again. */
   drained(): void {
-    this.#transportIsFull = false;
+    this.mustDrain = false;
     this.#deadline?.disarm();
-    if (!this.mustDrain) this.#onRoom();
   }
 
   /** Nothing is written any more. */
   close(): void {
     this.#deadline?.disarm();
-    this.#rateLimit?.stop();
   }
 
   writeContinue(): void {
@@ -125,7 +112,6 @@ export class ResponseWriter {
     const head = writeAnswerHead(response, core.server_tokens, length, connection);
     response.bytesSent += head.length;
     this.#send(head);
-    if (core.limit_rate !== null) this.#limitRate(request);
     return isKept;
   }
 
@@ -151,7 +137,7 @@ export class ResponseWriter {
       const last = trailers === null || trailers.length === 0 ? LAST_CHUNK : lastChunk(trailers);
       response.trailers = trailers;
       this.#count(response, last.length);
-      this.#sendBodyText(last);
+      this.#send(last);
     }
     this.flush();
     const isWhole = this.#framing !== "length" || this.#bytesLeft === 0;
@@ -169,29 +155,15 @@ export class ResponseWriter {
   #writeChunk(response: Response, chunk: Buffer, start: number, end: number): void {
     const head = chunkHead(end - start);
     this.#count(response, head.length + CHUNK_END.length);
-    this.#sendBodyText(head);
+    this.#send(head);
     this.#writeBytes(chunk, start, end);
-    this.#sendBodyText(CHUNK_END);
+    this.#send(CHUNK_END);
   }
 
   /** Few bytes go out together with what stands around them; many, where a copy costs more than a system call, alone. */
   #writeBytes(chunk: Buffer, start: number, end: number): void {
-    if (this.#rateLimit !== null) return this.#rateLimit.write(chunk, start, end);
     if (end - start > GATHERED_BYTES_MAX) this.flush();
     this.#note(this.#transport.write(chunk, start, end));
-  }
-
-  #sendBodyText(text: ByteString): void {
-    if (this.#rateLimit === null) this.#send(text);
-    else this.#rateLimit.write(Buffer.from(text, "latin1"), 0, text.length);
-  }
-
-  #limitRate(request: Request): void {
-    const bytesPerSecond = limitRate(request);
-    if (bytesPerSecond === 0) return;
-    this.#rateLimit = new RateLimit(this.#transport, request, bytesPerSecond, () => {
-      if (!this.mustDrain) this.#onRoom();
-    });
   }
 
   #count(response: Response, bytes: number): void {
@@ -213,7 +185,7 @@ export class ResponseWriter {
 
   #note(hasRoom: boolean): void {
     if (hasRoom) return;
-    this.#transportIsFull = true;
+    this.mustDrain = true;
     if (this.#deadline?.isArmed !== true) this.#awaitDrain();
   }
 
