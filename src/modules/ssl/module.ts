@@ -1,5 +1,6 @@
 import type { Module } from "../../compile/module.ts";
 import { settingsAt } from "../../compile/rows.ts";
+import type { Scope } from "../../compile/scope.ts";
 import { effectlessRows, rows } from "./rows.ts";
 import { makeTlsSettings } from "./tls-settings.ts";
 import { sslVariables } from "./variables.ts";
@@ -11,7 +12,10 @@ export const sslModule: Module = {
   variables: sslVariables,
   server(scope, check) {
     const settings = settingsAt(rows, scope);
-    if (settings.ssl_certificate.length === 0 && !settings.ssl_reject_handshake) return {};
+    if (settings.ssl_certificate.length === 0 && !settings.ssl_reject_handshake) {
+      // One that is written and has no value could not be read, which has been reported.
+      return isWritten("ssl_certificate", scope) ? { tls: null } : {};
+    }
     if (
       settings.ssl_verify_client !== "off" &&
       settings.ssl_verify_client !== "optional_no_ca" &&
@@ -25,3 +29,9 @@ export const sslModule: Module = {
     return { tls: makeTlsSettings(settings, check) };
   },
 };
+
+/** Whether the directive stands on this level or on one above, with a value or not. */
+function isWritten(name: string, scope: Scope): boolean {
+  if (scope.directive?.block?.some((directive) => directive.name.text === name) === true) return true;
+  return scope.parent !== null && isWritten(name, scope.parent);
+}
