@@ -237,7 +237,9 @@ async function startProxy(
     async reload() {
       const from = stderr.text.length;
       child.kill("SIGHUP");
-      const [line] = await stderr.waitFor(/\bready\b|start worker process \d|\[emerg\]/, from);
+      // A gate may start workers in the middle of a reload.
+      const done = name === "nginx" ? /start worker process \d|\[emerg\]/ : /\bready\b|\[emerg\]/;
+      const [line] = await stderr.waitFor(done, from);
       return line !== "[emerg]";
     },
     exited,
