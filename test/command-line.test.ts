@@ -5,9 +5,11 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { leafFiles } from "./rig/certificates.ts";
 import { obtain, useRig } from "./rig/ledger.ts";
+import { waitForFile } from "./rig/log.ts";
 import { reservePort } from "./rig/ports.ts";
 import { REPOSITORY, runGate, startCommand, temporaryFolder } from "./rig/proxy-process.ts";
 import { connectRaw } from "./rig/raw-peer.ts";
+import { requires } from "./rig/requires.ts";
 
 /** The command line as a person meets it: flags, messages, exit codes, and what a refused start leaves behind. */
 
@@ -70,6 +72,26 @@ describe("flags", () => {
     const twice = await runGate(["-t", "-g", "daemon off;", "-gdaemon on;"], { cwd: folder });
     expect(twice.code).toBe(1);
     expect(twice.stderr).toMatch(/^wsgate: \[emerg\] "daemon" directive is duplicate in command line\n/);
+  });
+
+  test("-e says where errors go if no error_log does, and has to be writable then", async () => {
+    const folder = folderWith();
+    const gone = await runGate(["-t", "-e", "gone/e.log"], { cwd: folder });
+    expect(gone.stderr).toContain(
+      `[emerg] open() "${folder}/gone/e.log" failed (2: No such file or directory)`,
+    );
+    expect(
+      await runGate(["-t", "-e", "gone/e.log", "-g", "error_log e.log;"], { cwd: folder }),
+    ).toMatchObject({
+      code: 0,
+    });
+    const file = folderWith("events {} http { access_log off; server { listen 127.0.0.1:0; } }");
+    const command = startCommand(["-e", "own.log", "-g", "pid run.pid;"], { cwd: file });
+    await waitForFile(join(file, "run.pid"), /\d/);
+    writeFileSync(join(file, "nginx.conf"), "nonsense;");
+    command.signal("SIGHUP");
+    await waitForFile(join(file, "own.log"), /\[emerg\] .*unknown directive "nonsense"/);
+    expect(command.stderr.text).toBe("");
   });
 
   test("-q keeps quiet about success, not about warnings and errors, as nginx does", async () => {
@@ -169,6 +191,8 @@ describe("-t", () => {
     expect(await refusal(server("bad.crt", key), { "bad.crt": "-----BEGIN CERTIFICATE-----\nAA\n" })).toMatch(
       /^wsgate: \[emerg\] cannot load certificate "bad\.crt": PEM_read_bio_X509_AUX\(\) failed .* in nginx\.conf:4$/,
     );
+    const onlyOnce = folderWith(server("missing.crt", key));
+    expect((await runGate(["-t"], { cwd: onlyOnce })).stderr.match(/\[emerg\]/g)).toHaveLength(1);
     expect(await refusal(server(certificate, "bad.key"), { "bad.key": "no key" })).toMatch(
       /^wsgate: \[emerg\] cannot load certificate key "bad\.key": PEM_read_bio_PrivateKey\(\) failed .* in nginx\.conf:5$/,
     );
@@ -187,6 +211,29 @@ describe("-t", () => {
         `wsgate: [emerg] open() "${file}" failed (2: No such file or directory)`,
       );
     }
+  });
+
+  test.for([
+    ["a missing include", "events {}\ninclude gone.conf;\n"],
+    ["a log in a missing folder", `error_log gone/e.log;\n${PLAIN}`],
+    ["a pid file in a missing folder", `pid gone/p.pid;\n${PLAIN}`],
+    ["an alien address", "events {} http { access_log off; server { listen 192.0.2.1:8080; } }"],
+    ["a directive that does not exist", "events {}\nhttp {\n nonsense on;\n}\n"],
+    ["a number of arguments", "events {}\nhttp {\n keepalive_timeout;\n}\n"],
+    [
+      "a certificate that is missing",
+      "events {}\nhttp { server { listen 127.0.0.1:0 ssl;\nssl_certificate gone.crt;\nssl_certificate_key gone.key; } }\n",
+    ],
+  ])("finds with %s what nginx finds", async ([, config = ""], context) => {
+    requires(context, "nginx");
+    const folder = folderWith(config.replace("127.0.0.1:0", "127.0.0.1:1"));
+    const ours = await runGate(["-t"], { cwd: folder });
+    const file = join(folder, "nginx.conf");
+    const nginx = spawnSync("nginx", ["-t", "-e", "stderr", "-p", folder, "-c", file], { encoding: "utf8" });
+    const complaint = (text: string): string => /\[emerg\] (?:\d+#\d+: )?(.*)/.exec(text)?.[1] ?? text;
+    expect(ours.code).toBe(nginx.status);
+    // Of what it reads late nginx does not say where it is named.
+    expect(complaint(ours.stderr).startsWith(complaint(nginx.stderr))).toBe(true);
   });
 
   test("leaves no file and no folder behind, and neither empties nor removes what was there", async () => {
@@ -285,6 +332,13 @@ describe("a refused start", () => {
     expect(await command.exited).toMatchObject({ code: 1 });
     expect(command.stderr.text).toContain(`bind() to 127.0.0.1:${taken} failed (98: Address already in use)`);
     expect(existsSync(join(folder, "logs", "wsgate.pid"))).toBe(false);
+  });
+
+  test("says what can be done where there is no file at all", async () => {
+    const folder = temporaryFolder();
+    const { code, stderr } = await runGate([], { cwd: folder });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^wsgate: \[emerg\] open\(\) ".*" failed \(2: .*\)\nhelp: .* -c, .*wsgate demo/);
   });
 
   test("a broken configuration starts nothing", async () => {

@@ -1,15 +1,22 @@
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { startDaemon } from "../process/daemon.ts";
 import { formatDiagnostics, load, type Source } from "../process/load.ts";
 import { run, type RunOptions } from "../process/run.ts";
+
+const NO_FILE =
+  'help: name a configuration with -c, or try "wsgate demo" or "wsgate 8080 http://127.0.0.1:3000"\n';
 
 /** The main job: compile the configuration, run it until a signal ends it, and end the process. */
 export async function serve(source: Source, options: RunOptions = {}): Promise<number> {
   const compiled = await load(source);
   process.stderr.write(formatDiagnostics(compiled.diagnostics, process.stderr.isTTY));
   const { plan } = compiled;
-  if (plan === null) return 1;
+  if (plan === null) {
+    if (!existsSync(source.places.config) && Object.keys(source.files).length === 0)
+      process.stderr.write(NO_FILE);
+    return 1;
+  }
   if (plan.main.daemon) return serveInBackground(source);
   return process.exit(await run(source, { ...compiled, plan }, options));
 }

@@ -30,18 +30,27 @@ export class WorkerLink {
   readonly startedAtMs: number = performance.now();
   readonly ended: Promise<WorkerEnd>;
   readonly #worker: Worker;
+  /** Set once the process has ended. */
+  #end: WorkerEnd | null = null;
+  /** What fails when the process ends. */
+  readonly #unanswered = new Set<(how: string) => void>();
   #isListening = false;
 
   constructor() {
     const worker = cluster.fork();
     this.#worker = worker;
     this.ended = new Promise((resolve) => {
-      worker.on("exit", (code, signal) => resolve(describeEnd(code, signal)));
+      const finish = (end: WorkerEnd): void => {
+        this.#end = end;
+        for (const fail of this.#unanswered) fail(end.text);
+        resolve(end);
+      };
+      worker.on("exit", (code, signal) => finish(describeEnd(code, signal)));
       // A channel that breaks while a message is under way: the exit that follows says the rest. Without a process
       // nothing follows.
       worker.on("error", (error) => {
         if (worker.process.pid === undefined)
-          resolve({ text: `could not be started (${error.message})`, inOrder: false });
+          finish({ text: `could not be started (${error.message})`, inOrder: false });
       });
     });
   }
@@ -104,6 +113,7 @@ export class WorkerLink {
       const finish = (answer: FromWorker | { kind: "fault"; fault: Diagnostic }): void => {
         clearTimeout(timer);
         this.#worker.off("message", onMessage);
+        this.#unanswered.delete(fail);
         resolve(answer);
       };
       const fail = (how: string): void =>
@@ -115,7 +125,8 @@ export class WorkerLink {
       const timer =
         limitMs === null ? undefined : setTimeout(() => fail(`gave no answer in ${limitMs} ms`), limitMs);
       this.#worker.on("message", onMessage);
-      void this.ended.then(({ text }) => fail(text));
+      this.#unanswered.add(fail);
+      if (this.#end !== null) fail(this.#end.text);
     });
   }
 }
