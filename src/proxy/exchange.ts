@@ -12,7 +12,7 @@ import { fillResponse, interimHeaders } from "./answer-head.ts";
 import { AttemptRecord } from "./attempt.ts";
 import { type BodyReceiver, BodySpool } from "./body-spool.ts";
 import { Dial, type DialListener, type UpstreamConnection } from "./dial.ts";
-import { type Failure, NO_LIVE_UPSTREAMS, statusFailure, TIMED_OUT } from "./failure.ts";
+import { type Failure, levelOf, NO_LIVE_UPSTREAMS, outcomeOf, statusFailure, TIMED_OUT } from "./failure.ts";
 import type { BodyTarget, OutgoingBody } from "./outgoing-body.ts";
 import { bodyAtOnce } from "./request-body.ts";
 import { isNonIdempotent, mayRetry } from "./retry.ts";
@@ -178,7 +178,6 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
 
   onDialFailure(failure: Failure): void {
     this.#dial = null;
-    if (failure.activity !== null) this.#request.activity = failure.activity;
     this.#failTry(failure);
   }
 
@@ -301,7 +300,7 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
 
   onUpstreamFailure(failure: Failure): void {
     if (this.#phase === "answering") return this.#failTry(failure);
-    this.#request.log(failure.level, failure.message);
+    this.#log(failure);
     this.#endTry("success", false);
     this.#finishWith({ kind: "status", status: failure.status });
   }
@@ -319,11 +318,10 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
 
   /** Gives up the try in hand and makes another one, or says to the client what has become of its request. */
   #failTry(failure: Failure): void {
-    const request = this.#request;
     const isStale = this.#isReused && failure.condition === "error" && !this.#hasAnswerBegun();
-    request.log(failure.level, failure.message);
+    this.#log(failure);
     if (this.#attempt !== null) this.#attempt.status = failure.status;
-    this.#endTry(isStale ? "stale" : failure.peerOutcome, false);
+    this.#endTry(isStale ? "stale" : outcomeOf(failure), false);
     if (isStale && !isNonIdempotent(this.#method)) {
       this.#wantsFresh = true;
       return this.#connect();
@@ -335,6 +333,11 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
         ? { kind: "status", status }
         : { kind: "answer", status, body, contentType: "text/plain", headers: [] },
     );
+  }
+
+  #log(failure: Failure): void {
+    if (failure.activity !== null) this.#request.activity = failure.activity;
+    if (failure.message !== null) this.#request.log(levelOf(failure), failure.message);
   }
 
   /** Whether one more try may be made; `triesLeftMin` counts the one in hand until it ends. */
