@@ -45,7 +45,10 @@ export interface BodySink {
 }
 
 export interface BodyFailure {
-  /** The status that the client would be given: 400, 408, 413; 499 when it has gone away. */
+  /**
+   * As nginx logs it. 400 (bad framing) and 413: the reader answers so. 400 (the client left) and 408: the connection is
+   * gone and the request finished, there is nothing to answer.
+   */
   readonly status: number;
   readonly message: string;
 }
@@ -62,6 +65,7 @@ export interface Downstream {
   readonly requestBodyLength: number | null;
   /** Starts the flow of the request body into `sink`; sends 100 Continue where the client waits for it. Once only. */
   readBody(sink: BodySink): void;
+  /** What has been read by then, 64 KiB at most, still comes. */
   pauseBody(): void;
   resumeBody(): void;
 
@@ -74,13 +78,20 @@ export interface Downstream {
   sendHead(request: Request): void;
   /** Body bytes. False: stop until `onWritable`. The memory may be reused after the call. Ignored for HEAD. */
   write(chunk: Buffer, start: number, end: number): boolean;
-  /** The answer is complete. `trailers` are sent only where framing and client allow. */
+  /**
+   * The answer is complete. `trailers` are sent only where framing and client allow. The request is finished when the
+   * kernel has the answer; what is left of its body is read and dropped. Nothing has any effect afterwards.
+   */
   end(trailers: HeaderList | null): void;
-  /** The answer cannot be completed: the client must be able to tell (no final chunk, connection closed or stream reset). */
+  /**
+   * The answer cannot be completed: the client must be able to tell (no final chunk, connection closed or stream reset).
+   * Finishes the request.
+   */
   abort(): void;
   /**
    * Answers 101 from `request.response`, ends HTTP on this connection, and hands over the transport together with the
-   * bytes that the client sent after its head (RFC 6455 leaves none before the 101, but clients exist).
+   * bytes that the client sent after its head (RFC 6455 leaves none before the 101, but clients exist). Only once the
+   * request's body is complete: offers of an upgrade with a body are not to be heeded (CVE-2026-58055).
    * The caller sets the transport's listener at once, and calls {@link Request.finish} when the tunnel is over.
    */
   upgrade(request: Request): { readonly transport: Transport; readonly early: Buffer };

@@ -1,4 +1,5 @@
 import { describeSystemError } from "../base/errno.ts";
+import { addressKey } from "../compile/listeners.ts";
 import type { ListenAddress } from "../compile/plan.ts";
 
 /** Why an address could not be bound, in nginx's words: `bind() to 0.0.0.0:80 failed (98: Address already in use)`. */
@@ -12,14 +13,8 @@ export interface BindError {
 export function bindError(address: ListenAddress, error: unknown): BindError {
   const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
   return {
-    message: `bind() to ${addressText(address)} failed (${describeSystemError(error)})`,
+    message: `bind() to ${addressKey(address)} failed (${describeSystemError(error)})`,
     code,
     address,
   };
-}
-
-/** An address as nginx prints it: `0.0.0.0:80`, `[::]:80`, `unix:/run/x.sock`. */
-export function addressText(address: ListenAddress): string {
-  if (address.kind === "unix") return `unix:${address.path}`;
-  return address.host.includes(":") ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }

@@ -16,6 +16,8 @@ const NO_NAME: ServerNameResult = { kind: "name", name: null };
 
 /** Longer ones exist only to cost memory; the largest key shares of today need a tenth. */
 const CLIENT_HELLO_BYTES_MAX = 16 * 1024;
+/** One does for every client there is; very many of a byte each would cost more to look at than to send. */
+const RECORDS_MAX = 16;
 const RECORD_HANDSHAKE = 22;
 const RECORD_HEADER_BYTES = 5;
 const MESSAGE_CLIENT_HELLO = 1;
@@ -48,7 +50,7 @@ function joinRecords(bytes: Buffer): Buffer | null {
     if (bytes.length - at < RECORD_HEADER_BYTES) break;
     const start = at + RECORD_HEADER_BYTES;
     const length = bytes.readUInt16BE(at + 3);
-    if (length === 0) return null;
+    if (length === 0 || fragments.length === RECORDS_MAX) return null;
     fragments.push(bytes.subarray(start, start + length));
     at = start + length;
   }

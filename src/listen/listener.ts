@@ -1,9 +1,10 @@
 import { createServer, type ListenOptions, type Server, type Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { acceptTransport, type TransportListener, type TransportOptions } from "../base/transport.ts";
+import { addressKey } from "../compile/listeners.ts";
 import type { ListenAddress, ListenerPlan } from "../compile/plan.ts";
 import type { ConnectionCounts } from "../observe/connections.ts";
-import { addressText, type BindError, bindError } from "./bind-error.ts";
+import { type BindError, bindError } from "./bind-error.ts";
 import { ClientConnection } from "./client-connection.ts";
 import { NO_BYTES } from "./input-pump.ts";
 import { Http1Connection } from "./http1-connection.ts";
@@ -79,7 +80,7 @@ export class Listener {
 
   /** As messages print it. */
   get addressText(): string {
-    return addressText(this.address);
+    return addressKey(this.address);
   }
 
   /** The plan is in force: serves the connections that have waited, and from now on each as it comes. */

@@ -32,6 +32,8 @@ export class ResponseWriter {
   #bytesLeft = 0;
   #response: Response | null = null;
   #isCorked = false;
+  /** Bytes of body written since the last flush. */
+  #gatheredBytes = 0;
   /** For a client that takes nothing any more; made when one is slow for the first time. */
   #deadline: Deadline | null = null;
   #sendTimeoutMs = 0;
@@ -106,8 +108,9 @@ export class ResponseWriter {
     if (this.#framing === "chunked") connection = CHUNKED + connection;
     const announced = core.keepalive_timeout.header;
     if (isKept && announced !== null) connection += `Keep-Alive: timeout=${announced}\r\n`;
-    const length =
-      typeof response.bodyLength === "number" ? `Content-Length: ${response.bodyLength}\r\n` : "";
+    // RFC 9110 section 8.6: no Content-Length with 204.
+    const hasLength = typeof response.bodyLength === "number" && response.status !== 204;
+    const length = hasLength ? `Content-Length: ${response.bodyLength}\r\n` : "";
 
     const head = writeAnswerHead(response, core.server_tokens, length, connection);
     response.bytesSent += head.length;
@@ -147,6 +150,7 @@ export class ResponseWriter {
 
   /** Lets go what was held back in this turn. */
   flush(): void {
+    this.#gatheredBytes = 0;
     if (!this.#isCorked) return;
     this.#isCorked = false;
     this.#note(this.#transport.uncork());
@@ -162,7 +166,8 @@ export class ResponseWriter {
 
   /** Few bytes go out together with what stands around them; many, where a copy costs more than a system call, alone. */
   #writeBytes(chunk: Buffer, start: number, end: number): void {
-    if (end - start > GATHERED_BYTES_MAX) this.flush();
+    this.#gatheredBytes += end - start;
+    if (this.#gatheredBytes > GATHERED_BYTES_MAX) this.flush();
     this.#note(this.#transport.write(chunk, start, end));
   }
 
