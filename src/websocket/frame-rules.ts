@@ -1,0 +1,94 @@
+import { isUtf8 } from "node:buffer";
+import { MESSAGE_TOO_BIG, mayBeSent, PROTOCOL_ERROR } from "./close-codes.ts";
+import { BINARY, CLOSE, CONTROL_PAYLOAD_BYTES_MAX, PONG, TEXT } from "./frame-head.ts";
+
+/** What is wrong with a frame. */
+export interface Violation {
+  /** The name by which the log tells it. */
+  readonly rule: string;
+  /** What the offender is told; a Close frame carries it as its reason. */
+  readonly message: string;
+  /** The close code that the offender gets. */
+  readonly code: number;
+}
+
+/** The names of what can be wrong. */
+export type FrameRule =
+  | "reserved-bits"
+  | "reserved-opcode"
+  | "unmasked-client-frame"
+  | "masked-server-frame"
+  | "long-length"
+  | "impossible-length"
+  | "fragmented-control-frame"
+  | "long-control-frame"
+  | "unexpected-continuation"
+  | "unfinished-message"
+  | "close-payload"
+  | "close-code"
+  | "close-reason"
+  | "frame-after-close";
+
+/** The one table from what is wrong with a frame to what is said about it; sections are those of RFC 6455. */
+const MESSAGES: Readonly<Record<FrameRule, string>> = {
+  "reserved-bits": "reserved bit set without an extension that uses it (section 5.2)",
+  "reserved-opcode": "reserved opcode (section 5.2)",
+  "unmasked-client-frame": "frame of a client that is not masked (section 5.1)",
+  "masked-server-frame": "frame of a server that is masked (section 5.1)",
+  "long-length": "payload length not in its shortest form (section 5.2)",
+  "impossible-length": "payload length above 2^53 (section 5.2)",
+  "fragmented-control-frame": "fragmented control frame (section 5.5)",
+  "long-control-frame": "control frame above 125 bytes (section 5.5)",
+  "unexpected-continuation": "continuation of no message (section 5.4)",
+  "unfinished-message": "new message within a fragmented one (section 5.4)",
+  "close-payload": "Close frame with a payload of one byte (section 5.5.1)",
+  "close-code": "close code that may not be sent (section 7.4)",
+  "close-reason": "close reason that is not UTF-8 (section 5.5.1)",
+  "frame-after-close": "frame after a Close frame (section 5.5.1)",
+};
+
+export function violationOf(rule: FrameRule): Violation {
+  return {
+    rule,
+    message: MESSAGES[rule],
+    code: rule === "impossible-length" ? MESSAGE_TOO_BIG : PROTOCOL_ERROR,
+  };
+}
+
+/** What a frame's head has to be judged by besides itself. */
+export interface FrameContext {
+  /** Frames of clients are masked, those of servers are not. */
+  readonly isMasked: boolean;
+  /** An extension that uses the first reserved bit has been agreed on: permessage-deflate (RFC 7692 section 6). */
+  readonly allowsRsv1: boolean;
+  /** A fragmented message is under way. */
+  readonly isInMessage: boolean;
+}
+
+/** The rule that the first two bytes of a frame break, or null. */
+export function brokenHeadRule(first: number, second: number, context: FrameContext): FrameRule | null {
+  const opcode = first & 0x0f;
+  const isFinal = (first & 0x80) !== 0;
+  const isControl = opcode >= CLOSE;
+  // Only the first frame of a message says that it is compressed.
+  const mayHaveRsv1 = context.allowsRsv1 && (opcode === TEXT || opcode === BINARY);
+  if ((first & (mayHaveRsv1 ? 0x30 : 0x70)) !== 0) return "reserved-bits";
+  if ((opcode > BINARY && opcode < CLOSE) || opcode > PONG) return "reserved-opcode";
+  if (((second & 0x80) !== 0) !== context.isMasked) {
+    return context.isMasked ? "unmasked-client-frame" : "masked-server-frame";
+  }
+  if (isControl) {
+    if (!isFinal) return "fragmented-control-frame";
+    return (second & 0x7f) > CONTROL_PAYLOAD_BYTES_MAX ? "long-control-frame" : null;
+  }
+  if (opcode === 0) return context.isInMessage ? null : "unexpected-continuation";
+  return context.isInMessage ? "unfinished-message" : null;
+}
+
+/** The rule that the payload of a Close frame breaks, or null. */
+export function brokenCloseRule(payload: Buffer): FrameRule | null {
+  if (payload.length === 0) return null;
+  if (payload.length === 1) return "close-payload";
+  if (!mayBeSent(payload.readUInt16BE(0))) return "close-code";
+  return isUtf8(payload.subarray(2)) ? null : "close-reason";
+}
