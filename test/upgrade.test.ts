@@ -1,14 +1,9 @@
 /** The way of a WebSocket's opening handshake, and of what pretends to be one. */
 import { describe, expect, test } from "vitest";
-import {
-  type RawAnswer,
-  type RawBackend,
-  startHttpBackend,
-  startRawBackend,
-  startWebSocketBackend,
-} from "./rig/backends.ts";
+import { type RawBackend, startHttpBackend, startRawBackend, startWebSocketBackend } from "./rig/backends.ts";
 import { HANDSHAKE_ACCEPT, handshakeBytes } from "./rig/http-client.ts";
 import { readResponse } from "./rig/http-message.ts";
+import { clientFrame, readClose, serverFrame } from "./rig/frames.ts";
 import { useRig } from "./rig/ledger.ts";
 import { type Proxy, startGate } from "./rig/proxy-process.ts";
 import { connectRaw, type RawPeer } from "./rig/raw-peer.ts";
@@ -27,12 +22,6 @@ function switching(changes: Readonly<Record<string, string | null>> = {}): strin
   const lines = Object.entries({ ...SWITCHING_LINES, ...changes }).filter(([, value]) => value !== null);
   return `HTTP/1.1 101 Switching Protocols\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join("")}\r\n`;
 }
-
-/** Accepts the handshake and then sends back whatever comes. */
-const echoing: RawAnswer = async (_request, peer) => {
-  await peer.send(switching());
-  peer.socket.on("data", (chunk: Buffer) => peer.socket.write(chunk));
-};
 
 function startInFrontOf(
   backend: { readonly address: string },
@@ -83,7 +72,7 @@ describe("a WebSocket passes through a location that", () => {
     client.close(1000, "done");
     expect(await client.closed).toEqual({ code: 1000, reason: "done" });
     expect(backend.handshakes[0]?.url).toBe("/chat?room=1");
-    await gate.waitForFile("logs/tunnel.log", /^101 (upstream|client) eof \d+ \d+ \[-\]$/m);
+    await gate.waitForFile("logs/tunnel.log", /^101 client close \d+ \d+ \[-\]$/m);
   });
 });
 
@@ -122,20 +111,20 @@ describe("bytes around the 101", () => {
     let heldBack = "";
     const backend = await startRawBackend(async (_request, peer) => {
       heldBack = peer.inbox.unread;
-      await peer.send(`${switching()}first`);
-      await peer.exactly("early");
-      await peer.send("second");
+      await peer.send(`${switching()}${serverFrame("first")}`);
+      await peer.exactly(clientFrame("early"));
+      await peer.send(serverFrame("second"));
     });
     const gate = await startInFrontOf(backend);
     const client = await connectRaw({ port: gate.port() });
-    await client.send(`${handshakeBytes("/")}early`);
+    await client.send(`${handshakeBytes("/")}${clientFrame("early")}`);
     await client.until("\r\n\r\n");
-    await client.exactly("firstsecond");
+    await client.exactly(`${serverFrame("first")}${serverFrame("second")}`);
     expect(heldBack).toBe("");
   });
 
   test("cut anywhere, the 101 is the same, and so are the bytes after it", async () => {
-    const whole = `${switching()}after`;
+    const whole = `${switching()}${serverFrame("after")}`;
     const gateSettings = "proxy_read_timeout 5s;";
     const backend = await startRawBackend(async (request, peer) => {
       const cut = Number(request.target.slice(1));
@@ -145,7 +134,7 @@ describe("bytes around the 101", () => {
     for (let cut = 1; cut < whole.length; cut += 7) {
       const { client, response } = await shakeHands(gate, handshakeBytes(`/${cut}`));
       expect(response.status).toBe(101);
-      await client.exactly("after");
+      await client.exactly(serverFrame("after"));
       await client.close();
     }
   });
@@ -373,20 +362,23 @@ test("a retried handshake goes to the next peer, and the tunnel is built with th
 
 describe("the end of a tunnel", () => {
   test("after proxy_read_timeout without a byte from either side both are closed, and the log says so", async () => {
-    const backend = await startRawBackend(echoing);
+    const backend = await startRawBackend(switching());
     const gate = await startInFrontOf(backend, "proxy_read_timeout 200ms;");
     const { client } = await shakeHands(gate);
-    await client.send("x");
-    await client.exactly("x");
+    await client.send(clientFrame("x"));
     const upstream = await backend.connection(0);
-    expect(await client.toEnd()).toBe("");
-    await upstream.toEnd();
+    await upstream.exactly(clientFrame("x"));
+    await upstream.send(serverFrame("x"));
+    await client.exactly(serverFrame("x"));
+    const farewell = { code: 1001, reason: "nothing was sent for proxy_read_timeout" };
+    expect(readClose(await client.toEnd())).toEqual(farewell);
+    expect(readClose(await upstream.toEnd())).toEqual(farewell);
     client.end();
     upstream.end();
     await gate.waitForLog(
       /\[error\] .*upstream timed out \(110: Connection timed out\) while proxying upgraded connection, client: /,
     );
-    await gate.waitForFile("logs/tunnel.log", /^101 proxy read-timeout 1 1 \[-\]$/m);
+    await gate.waitForFile("logs/tunnel.log", /^101 proxy read-timeout 7 3 \[-\]$/m);
   });
 
   test.each([
@@ -399,12 +391,16 @@ describe("the end of a tunnel", () => {
     const gate = await startInFrontOf(backend);
     const { client } = await shakeHands(gate, handshakeBytes("/", { "Sec-WebSocket-Protocol": "chat" }));
     const upstream = await backend.connection(0);
-    await upstream.send("from the upstream");
-    await client.exactly("from the upstream");
+    await upstream.send(serverFrame("from the upstream"));
+    await client.exactly(serverFrame("from the upstream"));
     end(client, upstream);
     const other = endedBy === "client" ? upstream : client;
-    expect(await other.toEnd()).toBe("");
+    // Who still lives is told by a Close frame what has become of the other side.
+    expect(readClose(await other.toEnd())).toEqual({
+      code: endedBy === "client" ? 1001 : 1014,
+      reason: expect.stringMatching(new RegExp(`^${endedBy} (closed its )?connection`)),
+    });
     other.end();
-    await gate.waitForFile("logs/tunnel.log", new RegExp(`^101 ${endedBy} ${reason} 0 17 \\[chat\\]$`, "m"));
+    await gate.waitForFile("logs/tunnel.log", new RegExp(`^101 ${endedBy} ${reason} 0 19 \\[chat\\]$`, "m"));
   });
 });

@@ -142,6 +142,19 @@ export interface TunnelTotals {
   readonly bytesFromClient: number;
   readonly bytesFromUpstream: number;
   readonly durationMs: number;
+  /** What frames told, null for a tunnel that is no WebSocket. */
+  readonly frames: FrameTotals | null;
+}
+
+/** What is known of a WebSocket from its frames. */
+export interface FrameTotals {
+  readonly messagesFromClient: number;
+  readonly messagesFromUpstream: number;
+  /** Code and reason of the first Close frame, or of the one that the proxy sent; null without any. */
+  readonly closeCode: number | null;
+  readonly closeReason: ByteString;
+  /** The last round trip of a ping to the client, in milliseconds. */
+  readonly rttMs: number | null;
 }
 
 /** State of the whole run of one request through route/. Kept apart so that modules need not see it. */

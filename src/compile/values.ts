@@ -87,14 +87,18 @@ export function timeMs(): ValueType<number> {
   return single("time", parseTimeMs, 'a time such as "500ms", "60" (seconds), "5m" or "1h 30m"');
 }
 
+/** A value of another type, or null for `off`. */
+export function orOff<T>(type: ValueType<T>): ValueType<T | null> {
+  return {
+    ...type,
+    syntax: `${type.syntax} | off`,
+    parse: (args, check, directive) => (args[0]?.text === "off" ? null : type.parse(args, check, directive)),
+  };
+}
+
 /** Milliseconds, or null for `off`. */
 export function timeMsOrOff(): ValueType<number | null> {
-  const time = timeMs();
-  return {
-    ...time,
-    syntax: "time | off",
-    parse: (args, check, directive) => (args[0]?.text === "off" ? null : time.parse(args, check, directive)),
-  };
+  return orOff(timeMs());
 }
 
 /** Seconds. */

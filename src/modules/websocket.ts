@@ -2,9 +2,9 @@ import { type ByteString, byteStringFromText } from "../base/bytes.ts";
 import type { Check } from "../compile/check.ts";
 import { HTTP_SERVER_LOCATION } from "../compile/contexts.ts";
 import type { Module, VariableRow } from "../compile/module.ts";
-import type { TunnelTotals } from "../compile/request.ts";
+import type { FrameTotals, TunnelTotals } from "../compile/request.ts";
 import { one, settingsAt } from "../compile/rows.ts";
-import { custom, enumOf, MANY } from "../compile/values.ts";
+import { custom, enumOf, integer, MANY, offset, orOff, timeMsOrOff } from "../compile/values.ts";
 import { formatSeconds } from "../base/units.ts";
 import type { Word } from "../config/tree.ts";
 import { UPGRADE_SETTINGS } from "../proxy/upgrade.ts";
@@ -32,6 +32,54 @@ const rows = {
     nginx: false,
     doc: "The protocols that a connection may be upgraded to. h2c never is.",
   }),
+  websocket_ping_interval: one({
+    in: HTTP_SERVER_LOCATION,
+    type: timeMsOrOff(),
+    default: 20_000,
+    defaultText: "20s",
+    nginx: false,
+    doc: "A side that has been silent for so long gets a ping. An answer counts as life, so that an idle tunnel outlasts proxy_read_timeout while both sides live; a side that answers none for that time is dead.",
+  }),
+  websocket_idle_timeout: one({
+    in: HTTP_SERVER_LOCATION,
+    type: timeMsOrOff(),
+    default: null,
+    defaultText: "off",
+    nginx: false,
+    doc: "Ends a tunnel in which neither side has sent a message for so long, whatever pings say.",
+  }),
+  websocket_max_duration: one({
+    in: HTTP_SERVER_LOCATION,
+    type: timeMsOrOff(),
+    default: null,
+    defaultText: "off",
+    nginx: false,
+    doc: "Ends a tunnel after this time.",
+  }),
+  websocket_max_message_size: one({
+    in: HTTP_SERVER_LOCATION,
+    type: orOff(offset()),
+    default: null,
+    defaultText: "off",
+    nginx: false,
+    doc: "The longest message, as it is on the wire. Who sends a longer one gets a Close frame with 1009, the other side one with 1001.",
+  }),
+  websocket_max_frame_size: one({
+    in: HTTP_SERVER_LOCATION,
+    type: orOff(offset()),
+    default: null,
+    defaultText: "off",
+    nginx: false,
+    doc: "The longest frame. Who sends a longer one gets a Close frame with 1009, the other side one with 1001.",
+  }),
+  websocket_max_fragments: one({
+    in: HTTP_SERVER_LOCATION,
+    type: orOff(integer(1, MANY)),
+    default: null,
+    defaultText: "off",
+    nginx: false,
+    doc: "The most frames that a message may come in. Who sends more gets a Close frame with 1008, the other side one with 1001.",
+  }),
 } as const;
 
 /** WebSockets: how they are opened, and what is to be told of them. */
@@ -46,7 +94,7 @@ export const websocketModule: Module = {
     ),
     variable(
       "websocket_end",
-      "How the tunnel ended: eof, reset, read-timeout, ….",
+      "How the tunnel ended: close, eof, reset, read-timeout, ping-timeout, limit, violation, ….",
       (tunnel) => tunnel.reason,
     ),
     variable("websocket_bytes_in", "Bytes that the client sent in the tunnel.", (tunnel) =>
@@ -57,6 +105,23 @@ export const websocketModule: Module = {
     ),
     variable("websocket_duration", "Seconds that the tunnel lasted, to the millisecond.", (tunnel) =>
       formatSeconds(tunnel.durationMs),
+    ),
+    frameVariable("websocket_messages_in", "Messages that the client sent.", (frames) =>
+      String(frames.messagesFromClient),
+    ),
+    frameVariable("websocket_messages_out", "Messages that the upstream sent.", (frames) =>
+      String(frames.messagesFromUpstream),
+    ),
+    frameVariable(
+      "websocket_close_code",
+      "The code of the first Close frame, 1005 for one without; or of the one that wsgate sent.",
+      (frames) => (frames.closeCode === null ? undefined : String(frames.closeCode)),
+    ),
+    frameVariable("websocket_close_reason", "The reason beside that code.", (frames) => frames.closeReason),
+    frameVariable(
+      "websocket_rtt",
+      "Seconds that the last ping to the client and its answer took, to the millisecond.",
+      (frames) => (frames.rttMs === null ? undefined : formatSeconds(frames.rttMs)),
     ),
     {
       name: "websocket_subprotocol",
@@ -84,6 +149,20 @@ function variable(name: string, doc: string, read: (tunnel: TunnelTotals) => Byt
     changeable: false,
     nginx: false,
     get: () => (request) => (request.tunnel === null ? undefined : read(request.tunnel)),
+  };
+}
+
+function frameVariable(
+  name: string,
+  doc: string,
+  read: (frames: FrameTotals) => ByteString | undefined,
+): VariableRow {
+  return {
+    ...variable(name, doc, () => ""),
+    get: () => (request) => {
+      const frames = request.tunnel?.frames ?? null;
+      return frames === null ? undefined : read(frames);
+    },
   };
 }
 

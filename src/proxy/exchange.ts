@@ -291,7 +291,8 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
     this.#leave();
     this.#phase = "tunnel";
     connection.transport.pause();
-    beginTunnel(request, connection, this.#rules, rest, () => this.#endTry("success", false));
+    const isWebSocket = this.#offer !== null && this.#offer.handshake !== null;
+    beginTunnel(request, connection, this.#rules, rest, isWebSocket, () => this.#endTry("success", false));
   }
 
   onUpstreamTimeout(): void {

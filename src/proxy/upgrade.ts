@@ -13,11 +13,12 @@ import {
   clientHandshake,
   type HandshakeStrictness,
 } from "../websocket/handshake.ts";
+import type { WatchSettings } from "../websocket/tunnel-watch.ts";
 import { type Failure, upstreamFailure } from "./failure.ts";
 import { NO_UPGRADE, type RequestHeadPlan, type SentUpgrade } from "./request-head.ts";
 
-/** The directives about upgrades. */
-export interface UpgradeSettings {
+/** The directives about upgrades, and about the tunnels that come of them. */
+export interface UpgradeSettings extends WatchSettings {
   readonly websocket_upgrade: "auto" | "manual" | "off";
   readonly websocket_handshake: HandshakeStrictness;
   /** Names in lower case, or every protocol but h2c. */

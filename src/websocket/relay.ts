@@ -31,6 +31,9 @@ export type TunnelEndReason =
   | "send-timeout"
   | "close"
   | "ping-timeout"
+  | "idle-timeout"
+  | "max-duration"
+  | "violation"
   | "limit"
   | "drain"
   | "shutdown";
