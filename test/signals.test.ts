@@ -57,6 +57,13 @@ describe.each(WORKERS)("with %i workers", (workers) => {
     expect((await tunnel.closed).code).toBe(1006);
   });
 
+  test("a configuration that listens nowhere is served until a signal, too", async () => {
+    const gate = await startGate({ config: `worker_processes ${workers};\nevents {}\n` });
+    gate.signal("SIGHUP");
+    await gate.waitForLog(/reconfiguring[^]*is ready/);
+    expect(await gate.stop("SIGTERM")).toEqual({ code: 0, signal: null });
+  });
+
   test("QUIT waits for a request in flight, and takes nothing new", async () => {
     const slow = await startSlowBackend();
     const gate = await startFront(workers, slow);

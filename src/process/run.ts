@@ -64,6 +64,8 @@ class MainProcess {
   /** The apply or reload that is under way. */
   #work: Promise<void> = Promise.resolve();
   #resolve: (code: number) => void = () => {};
+  /** Node ends a process that waits for nothing but signals, and a configuration may well listen nowhere. */
+  readonly #stay = setInterval(() => {}, 2 ** 31 - 1);
 
   constructor(source: Source, first: Compiled, options: RunOptions) {
     this.#source = source;
@@ -202,6 +204,7 @@ class MainProcess {
   #end(code: number): void {
     if (this.#phase === "over") return;
     this.#phase = "over";
+    clearInterval(this.#stay);
     this.#removePidFile();
     if (code === 0) this.#log("notice", "exit");
     for (const file of this.#plan.logFiles) file.flush();
