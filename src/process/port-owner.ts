@@ -28,10 +28,13 @@ export function portOwner(port: number): PortOwner | undefined {
   return undefined;
 }
 
+/** Daemons put a title in place of their command line: `nginx: master process /usr/sbin/nginx`. */
+const TITLE = /^[\w.-]+: /;
+
 /** Without the folder of the program. */
 function commandLine(pid: string): string {
   const [program = "", ...args] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-  const line = [basename(program), ...args].join(" ").trim();
+  const line = [TITLE.test(program) ? program : basename(program), ...args].join(" ").trim();
   return line.length > COMMAND_CHARACTERS_MAX ? `${line.slice(0, COMMAND_CHARACTERS_MAX)}…` : line;
 }
 
