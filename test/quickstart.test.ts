@@ -180,6 +180,18 @@ describe("the page", () => {
     await expectText(page, "#end", /code 1013 \(try again later\), reason “not now”/);
   });
 
+  test("fits a narrow screen, without a way to scroll to the side", async (context) => {
+    requires(context, "chromium");
+    const backend = await startWebSocketBackend({ onSocket: () => {} });
+    const gate = await startQuickstart(backend);
+    const page = await newPage();
+    await page.setViewportSize({ width: 320, height: 640 });
+    await page.goto(gate.url("https", "/", "https"));
+    await expectText(page, "#state", /^Connected/);
+    const right = await page.locator("#connection").evaluate((card) => card.getBoundingClientRect().right);
+    expect(right).toBeLessThanOrEqual(320);
+  });
+
   test("stays away after Disconnect until told to come back", async (context) => {
     requires(context, "chromium");
     const backend = await startWebSocketBackend({ onSocket: () => {} });
