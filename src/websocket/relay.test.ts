@@ -185,7 +185,7 @@ describe.each<{ path: TransportPath; security: TransportSecurity }>([
       });
 
       test("keeps the tunnel as long as something is taken now and then", async () => {
-        const rig = await openTunnel(security, { clientSendTimeoutMs: 150, upstreamSendTimeoutMs: 150 });
+        const rig = await openTunnel(security, { clientSendTimeoutMs: 500, upstreamSendTimeoutMs: 500 });
         const { reader, writer } = sides(rig);
         const incoming = hashIncoming(reader.peer.socket);
         reader.peer.socket.pause();
@@ -195,9 +195,9 @@ describe.each<{ path: TransportPath; security: TransportSecurity }>([
         for (let i = 0; i < 12; i++) {
           const before = incoming.bytes;
           reader.peer.socket.resume();
-          while (incoming.bytes < before + 4 * MIB) await nextTurn();
+          while (incoming.bytes < before + 4 * MIB && rig.tunnel.isOpen) await nextTurn();
           reader.peer.socket.pause();
-          await new Promise((resolve) => setTimeout(resolve, 50));
+          await new Promise((resolve) => setTimeout(resolve, 170));
         }
         expect(rig.tunnel.isOpen).toBe(true);
         rig.tunnel.destroy("shutdown");
