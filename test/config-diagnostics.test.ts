@@ -46,3 +46,15 @@ test("a block that ends with a semicolon, and a block where none may be, are ngi
   expect(complaints).toContain('[emerg] directive "events" has no opening "{" in /x.conf:1\n');
   expect(complaints).toContain('[emerg] directive "pid" is not terminated by ";" in /x.conf:4\n');
 });
+
+test("a certificate or key that cannot be read is reported as that, and not as missing, too", async () => {
+  const server = (lines: string) => `http { server { listen 1443 ssl;\n${lines}\n} }`;
+  const lines = "ssl_certificate no.crt;\nssl_certificate_key no.key;";
+  const complaints = await complain(server(lines));
+  expect(complaints.match(/\[emerg\].*?:/g)).toEqual([
+    '[emerg] cannot load certificate "/no.crt":',
+    '[emerg] cannot load certificate key "/no.key":',
+  ]);
+  expect(await complain(`http { ${lines} server { listen 1443 ssl; } }`)).not.toContain("is defined for");
+  expect(await complain(server(""))).toContain('no "ssl_certificate" is defined for the "listen ... ssl"');
+});

@@ -1,7 +1,7 @@
 import type { Module } from "../../compile/module.ts";
 import { settingsAt } from "../../compile/rows.ts";
 import type { Scope } from "../../compile/scope.ts";
-import { effectlessRows, rows } from "./rows.ts";
+import { effectlessRows, type LoadedFile, rows } from "./rows.ts";
 import { makeTlsSettings } from "./tls-settings.ts";
 import { sslVariables } from "./variables.ts";
 
@@ -12,10 +12,10 @@ export const sslModule: Module = {
   variables: sslVariables,
   server(scope, check) {
     const settings = settingsAt(rows, scope);
-    if (settings.ssl_certificate.length === 0 && !settings.ssl_reject_handshake) {
-      // One that is written and has no value could not be read, which has been reported.
-      return isWritten("ssl_certificate", scope) ? { tls: null } : {};
-    }
+    // A certificate that could not be loaded has been reported, and is not missing.
+    if (hasUnloaded("ssl_certificate", settings.ssl_certificate, scope)) return { tls: null };
+    if (hasUnloaded("ssl_certificate_key", settings.ssl_certificate_key, scope)) return { tls: null };
+    if (settings.ssl_certificate.length === 0 && !settings.ssl_reject_handshake) return {};
     if (
       settings.ssl_verify_client !== "off" &&
       settings.ssl_verify_client !== "optional_no_ca" &&
@@ -30,8 +30,11 @@ export const sslModule: Module = {
   },
 };
 
-/** Whether the directive stands on this level or on one above, with a value or not. */
-function isWritten(name: string, scope: Scope): boolean {
-  if (scope.directive?.block?.some((directive) => directive.name.text === name) === true) return true;
-  return scope.parent !== null && isWritten(name, scope.parent);
+/** Whether fewer files were loaded than the level that decides names. */
+function hasUnloaded(name: string, loaded: readonly LoadedFile[], scope: Scope): boolean {
+  for (let level: Scope | null = scope; level !== null; level = level.parent) {
+    const written = (level.directive?.block ?? []).filter((directive) => directive.name.text === name);
+    if (written.length > 0) return loaded.length < written.length;
+  }
+  return false;
 }
