@@ -58,3 +58,14 @@ test("a certificate or key that cannot be read is reported as that, and not as m
   expect(await complain(`http { ${lines} server { listen 1443 ssl; } }`)).not.toContain("is defined for");
   expect(await complain(server(""))).toContain('no "ssl_certificate" is defined for the "listen ... ssl"');
 });
+
+test("nobody is advised to remove a line that keeps people out", async () => {
+  const complaints = await complain(
+    "http { server { location / { deny all; satisfy any; gzip_static on; } } }",
+  );
+  expect(complaints.match(/^help: .*/gm)).toEqual([
+    "help: do not just remove the line: what it guards would be open to all. Keep nginx in front of wsgate for it",
+    "help: do not just remove the line: what it guards would be open to all. Keep nginx in front of wsgate for it",
+    "help: remove the line, or keep nginx in front of wsgate for what it does",
+  ]);
+});

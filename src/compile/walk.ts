@@ -103,7 +103,9 @@ function reportUnknown(directive: Directive, scope: Scope, index: RowIndex, comp
     compiler.error(directive.name.span, `unknown directive "${name}"`, {
       code: "not-implemented",
       notes: [{ message: `nginx has it (${module}); wsgate does not implement it` }],
-      suggestion: "remove the line, or keep nginx in front of wsgate for what it does",
+      suggestion: protects(module, name)
+        ? "do not just remove the line: what it guards would be open to all. Keep nginx in front of wsgate for it"
+        : "remove the line, or keep nginx in front of wsgate for what it does",
     });
     return;
   }
@@ -112,6 +114,24 @@ function reportUnknown(directive: Directive, scope: Scope, index: RowIndex, comp
     code: "unknown-directive",
     ...(nearest === null ? {} : { suggestion: `did you mean "${nearest}"?` }),
   });
+}
+
+const GUARDING_MODULES: ReadonlySet<string> = new Set([
+  "ngx_http_access_module",
+  "ngx_http_auth_basic_module",
+  "ngx_http_auth_jwt_module",
+  "ngx_http_auth_request_module",
+  "ngx_http_auth_require_module",
+  "ngx_http_limit_conn_module",
+  "ngx_http_limit_req_module",
+  "ngx_http_realip_module",
+  "ngx_http_referer_module",
+  "ngx_http_secure_link_module",
+]);
+
+/** Whether a configuration without the directive would let in whom it was written to keep out. */
+function protects(module: string, name: string): boolean {
+  return GUARDING_MODULES.has(module) || name === "satisfy" || name === "limit_except";
 }
 
 /** Whether the block and the number of arguments are as the row has them; if not, says so. */
