@@ -134,7 +134,11 @@ function oneOf<Name extends string>(names: readonly Name[], word: Word, check: C
   const nearest = nearestName(word.text, names);
   check.error(word.span, `invalid value "${word.text}"`, {
     code: "invalid-value",
-    notes: [{ message: `one of ${names.map((each) => `"${each}"`).join(", ")} may stand here` }],
+    notes: [
+      {
+        message: `${names.length === 1 ? "only" : "one of"} ${names.map((each) => `"${each}"`).join(", ")} may stand here`,
+      },
+    ],
     ...(nearest === null ? {} : { suggestion: `did you mean "${nearest}"?` }),
   });
   return undefined;
