@@ -246,6 +246,11 @@ describe.each(PLACES)("in $place", ({ connect, needs }) => {
   });
 });
 
+test("protocols that are no tokens, or offered twice, throw in the constructor as those of any WebSocket do", () => {
+  for (const protocols of [["a", "a"], "not a token", [""]])
+    expect(() => new ReconnectingWebSocket("ws://127.0.0.1/", protocols, { WebSocket })).toThrow(SyntaxError);
+});
+
 describe("only in a page", () => {
   test("a relative URL is that of the page, and offline and online are heard", async (context) => {
     requires(context, "chromium");

@@ -55,9 +55,9 @@ class FakeSocket {
   }
 
   /** As browsers report a failure: first error, then close. */
-  fail(): void {
+  fail(code = 1006): void {
     this.onerror?.({});
-    this.end(1006);
+    this.end(code);
   }
 }
 
@@ -108,13 +108,13 @@ let listening: string[] = [];
 function stubPage(visibilityState = "visible"): EventTarget {
   const target = new EventTarget();
   listening = [];
-  vi.stubGlobal("addEventListener", (type: string, listener: () => void, capture: boolean) => {
+  vi.stubGlobal("addEventListener", (type: string, listener: () => void, options: object) => {
     listening.push(type);
-    target.addEventListener(type, listener, capture);
+    target.addEventListener(type, listener, options);
   });
-  vi.stubGlobal("removeEventListener", (type: string, listener: () => void, capture: boolean) => {
+  vi.stubGlobal("removeEventListener", (type: string, listener: () => void, options: object) => {
     listening = listening.filter((other) => other !== type);
-    target.removeEventListener(type, listener, capture);
+    target.removeEventListener(type, listener, options);
   });
   vi.stubGlobal("document", { baseURI: "https://page.example/app/", visibilityState });
   return target;
@@ -141,13 +141,13 @@ describe("the faults of the client that people write", () => {
     client.close();
   });
 
-  test("an error and the close that follows it make one new socket", () => {
+  test("an error and the close that follows it make one new socket, and the close says why", () => {
     const { client, events } = connect();
     socket().open();
-    socket().fail();
+    socket().fail(1011);
     vi.advanceTimersByTime(10_000);
     expect(made()).toBe(2);
-    expect(events).toEqual(["open", "reconnecting 1 in 500 after 1006"]);
+    expect(events).toEqual(["open", "reconnecting 1 in 500 after 1011"]);
     client.close();
   });
 
@@ -198,11 +198,11 @@ describe("where it leaves nothing behind", () => {
       client.close(4000, "again");
       expect(vi.getTimerCount()).toBe(0);
       expect(client.readyState).toBe(client.CLOSING);
+      // The page goes on, while the closing handshake is still to be done.
+      for (const type of ["offline", "online", "freeze", "resume"]) fire(target, type);
       if (socket().readyState !== 3) socket().end(1006);
       await Promise.resolve();
       expect(client.readyState).toBe(ReconnectingWebSocket.CLOSED);
-      for (const type of ["offline", "online", "resume"]) fire(target, type);
-      fire(target, "pageshow", { persisted: true });
       vi.advanceTimersByTime(1e7);
       expect(made()).toBe(1);
       expect(events.filter((event) => event.startsWith("close"))).toHaveLength(1);
@@ -210,6 +210,25 @@ describe("where it leaves nothing behind", () => {
       expect(listening).toEqual([]);
     },
   );
+
+  test("what a socket still has to say after close() is not heard", () => {
+    const { client, events } = connect();
+    client.close();
+    socket().open();
+    socket().message("late");
+    socket().end(1006);
+    expect(events).toEqual(["error", "close 1006"]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test("closed by the server for good: nobody listens to the page any more", () => {
+    stubPage();
+    connect();
+    expect(listening).toContain("offline");
+    socket().open();
+    socket().end(1000);
+    expect(listening).toEqual([]);
+  });
 
   test("closed by a listener that hears of the failure", async () => {
     const { client, events } = connect();
@@ -258,6 +277,25 @@ describe("what an ending leads to", () => {
     socket().open();
     socket().end(code, "restart");
     expect(events.at(-1)).toBe(`reconnecting 1 in 10000 after ${code} restart`);
+    client.close();
+  });
+
+  test("a server that keeps saying 1013 sees fewer attempts, too", () => {
+    const { client, events } = connect();
+    for (let i = 0; i < 6; i++) {
+      socket().open();
+      socket().end(1013);
+      vi.advanceTimersToNextTimer();
+    }
+    const waits = events.filter((event) => event !== "open").map((event) => / in (\d+) /.exec(event)?.[1]);
+    expect(waits.filter((wait) => wait !== undefined)).toEqual([
+      "5000",
+      "5000",
+      "5000",
+      "5000",
+      "8000",
+      "15000",
+    ]);
     client.close();
   });
 
@@ -536,12 +574,16 @@ describe("the queue", () => {
     client.close();
   });
 
-  test("a listener of open that closes keeps the queue from going out", () => {
-    const { client } = connect();
+  test("a listener of open that closes keeps the queue from going out, and reconnected from being told", () => {
+    const { client, events } = connect();
+    socket().open();
+    socket().fail();
     client.addEventListener("open", () => client.close());
     client.send("never");
+    vi.advanceTimersByTime(500);
     socket().open();
     expect(socket().sent).toEqual([]);
+    expect(events.at(-1)).toBe("open");
   });
 
   test("what is sent after close() goes nowhere and counts as buffered", () => {

@@ -36,6 +36,7 @@ const Target: new () => ReconnectingEventTarget = EventTarget;
 
 /** In capture, one target hears them all: those of the window and those of its document. */
 const PAGE_EVENTS = ["offline", "online", "freeze", "resume", "pagehide", "pageshow", "visibilitychange"];
+const IN_CAPTURE = { capture: true };
 
 const OPEN = 1;
 
@@ -97,7 +98,7 @@ export class ReconnectingWebSocket extends Target {
     this.#options = settingsOf(options);
     this.#queue = new SendQueue(this.#options.queueCountMax, this.#options.queueBytesMax);
     this.#connect();
-    for (const type of PAGE_EVENTS) page.addEventListener?.(type, this.#onPageEvent, true);
+    for (const type of PAGE_EVENTS) page.addEventListener?.(type, this.#onPageEvent, IN_CAPTURE);
   }
 
   get readyState(): 0 | 1 | 2 | 3 {
@@ -325,7 +326,7 @@ export class ReconnectingWebSocket extends Target {
   }
 
   #leavePage(): void {
-    for (const type of PAGE_EVENTS) page.removeEventListener?.(type, this.#onPageEvent, true);
+    for (const type of PAGE_EVENTS) page.removeEventListener?.(type, this.#onPageEvent, IN_CAPTURE);
   }
 
   // The state, its timer, the queue

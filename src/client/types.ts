@@ -165,7 +165,7 @@ export interface Page {
   readonly removeEventListener?: PageListening;
 }
 
-type PageListening = (type: string, listener: (event: PageEvent) => void, capture: boolean) => void;
+type PageListening = (type: string, listener: (event: PageEvent) => void, options: object) => void;
 
 export interface PageEvent {
   readonly type: string;
