@@ -74,4 +74,4 @@ test("is a WebSocket to TypeScript, in a page's project that has the DOM and no 
   };
   expect(compile("esnext", "bundler")).toBe("");
   expect(compile("nodenext", "nodenext")).toBe("");
-});
+}, 60_000);

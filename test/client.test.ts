@@ -233,7 +233,7 @@ describe.each(PLACES)("in $place", ({ connect, needs }) => {
       onSocket: (socket) => socket.on("message", () => isDeaf || socket.send("pong")),
     });
     const gate = await startGate({ http: serverFor(backend, "{{port:front}}") });
-    const heartbeat = { message: "ping", intervalMs: 100, timeoutMs: 1_000 };
+    const heartbeat = { message: "ping", intervalMs: 100, timeoutMs: 2_000 };
     const client = await connect(gate.url("ws", "/chat"), { ...QUICK, heartbeat });
     await client.events.waitFor(/reconnecting/);
     isDeaf = false;
