@@ -157,6 +157,13 @@ test.each([
   );
 });
 
+test("an upstream that never finishes the TLS handshake is 504 after proxy_connect_timeout", async () => {
+  const backend = await startConnectionBackend(() => {});
+  const gate = await startInFrontOf(backend, "proxy_connect_timeout 200ms;");
+  expect((await request({ port: gate.port() })).status).toBe(504);
+  await gate.waitForLog(/upstream timed out \(110: Connection timed out\) while connecting to upstream/);
+});
+
 test("an upstream that closes during the TLS handshake is 502", async () => {
   const backend = await startConnectionBackend((peer) => peer.end());
   const gate = await startInFrontOf(backend);

@@ -292,6 +292,15 @@ describe("protocols other than websocket", () => {
     expect(await client.toEnd()).toBe("");
   });
 
+  test("are not passed on with a body, whose end would be the beginning of the tunnel", async () => {
+    const backend = await startHttpBackend();
+    const gate = await startInFrontOf(backend, `${MAPPED_LINES} proxy_upgrade_protocols any;`);
+    const withBody = OTHER.replace("GET", "POST").replace("\r\n\r\n", "\r\nContent-Length: 4\r\n\r\nbody");
+    expect((await shakeHands(gate, withBody)).response.status).toBe(200);
+    expect(backend.requests[0]).toMatchObject({ method: "POST", body: "body" });
+    expect(backend.requests[0]?.headers).not.toHaveProperty("upgrade");
+  });
+
   test("are not tunnelled to another protocol than the one that was asked for", async () => {
     const backend = await startRawBackend(OTHER_SWITCH.replace("custom/1", "other/2"));
     const gate = await startInFrontOf(backend, "proxy_upgrade_protocols any;");
