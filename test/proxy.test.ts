@@ -170,6 +170,17 @@ describe("kept connections", () => {
     expect(alone.connections).toHaveLength(2);
   });
 
+  test("under a streamed body that is half-way it is 502, since nothing is left to send again", async () => {
+    const backend = await startRawBackend([OK, (_request, peer) => peer.end(), OK]);
+    const gate = await startGate({
+      http: `upstream app { server ${backend.address}; }
+        server { listen {{port:front}}; location / { proxy_pass http://app; proxy_request_buffering off; } }`,
+    });
+    expect((await request({ port: gate.port() })).status).toBe(200);
+    expect((await request({ port: gate.port(), method: "PUT", body: "x" })).status).toBe(502);
+    expect((await request({ port: gate.port() })).status).toBe(200);
+  });
+
   test("one is shared by locations that connect in the same way, and by no others", async () => {
     const backend = await startRawBackend(OK);
     const gate = await startGate({

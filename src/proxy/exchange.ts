@@ -150,7 +150,11 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
    */
   #mayReuse(): boolean {
     if (this.#wantsFresh) return false;
-    return this.#destination?.group.isExplicit === true || !isNonIdempotent(this.#method);
+    return this.#destination?.group.isExplicit === true || this.#isRepeatable();
+  }
+
+  #isRepeatable(): boolean {
+    return !isNonIdempotent(this.#method) && this.#body?.isKept === true;
   }
 
   onDialled(connection: UpstreamConnection): void {
@@ -201,16 +205,19 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
     return hasRoom !== false;
   }
 
+  /** Once an answer has begun, it is what is waited for, whatever becomes of the rest of the request. */
   #onBlocked(): void {
-    if (this.#isBlocked) return;
+    if (this.#isBlocked || this.#phase !== "answering") return;
     this.#isBlocked = true;
     this.#connection?.user.expectWithin(this.#rules.proxy_send_timeout);
   }
 
   onUpstreamDrain(): void {
+    if (this.#isBlocked && this.#phase === "answering") {
+      if (this.#isBodySent) this.#expectAnswer();
+      else this.#connection?.user.expectNothing();
+    }
     this.#isBlocked = false;
-    if (this.#isBodySent || this.#phase === "relaying") this.#expectAnswer();
-    else this.#connection?.user.expectNothing();
     this.#body?.resume();
   }
 
@@ -323,7 +330,7 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
     this.#log(failure);
     if (this.#attempt !== null) this.#attempt.status = failure.status;
     this.#endTry(isStale ? "stale" : outcomeOf(failure), false);
-    if (isStale && !isNonIdempotent(this.#method)) {
+    if (isStale && this.#isRepeatable()) {
       this.#wantsFresh = true;
       return this.#connect();
     }
@@ -345,7 +352,7 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
   #mayTryAgain(condition: NextCondition, triesLeftMin: number): boolean {
     return (
       (this.#tries?.left ?? 0) >= triesLeftMin &&
-      this.#body?.isRepeatable === true &&
+      this.#body?.canBeSent === true &&
       mayRetry(this.#rules, condition, {
         isRepetition: this.#isRequestSent && isNonIdempotent(this.#method),
         elapsedMs: performance.now() - this.#startedAtMs,

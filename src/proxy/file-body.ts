@@ -7,7 +7,8 @@ const BLOCK_BYTES = 64 * 1024;
 /** A request body in a temporary file. */
 export class FileBody implements OutgoingBody {
   readonly length: number;
-  readonly isRepeatable = true;
+  readonly isKept = true;
+  readonly canBeSent = true;
   readonly #file: FileHandle;
   #target: BodyTarget | null = null;
   #wake: (() => void) | null = null;

@@ -16,8 +16,10 @@ export interface BodyTarget {
 /** The body of a request on its way to a peer. */
 export interface OutgoingBody {
   readonly length: SentBodyLength;
-  /** Whether {@link send} may be called again, for another peer. */
-  readonly isRepeatable: boolean;
+  /** Whether the body is still there once it has been sent, so that it can be sent again. */
+  readonly isKept: boolean;
+  /** Whether {@link send} may be called now. */
+  readonly canBeSent: boolean;
   send(target: BodyTarget): void;
   /** The target takes bytes again. */
   resume(): void;
@@ -30,7 +32,8 @@ export interface OutgoingBody {
 /** No body, or one of no bytes (`length` 0: the client said so, and the upstream is told). */
 class EmptyBody implements OutgoingBody {
   readonly length: SentBodyLength;
-  readonly isRepeatable = true;
+  readonly isKept = true;
+  readonly canBeSent = true;
 
   constructor(length: 0 | "none") {
     this.length = length;
@@ -51,7 +54,8 @@ export const BODY_OF_NO_BYTES: OutgoingBody = new EmptyBody(0);
 /** A body that is in memory as a whole. */
 export class MemoryBody implements OutgoingBody {
   readonly length: number;
-  readonly isRepeatable = true;
+  readonly isKept = true;
+  readonly canBeSent = true;
   readonly #chunks: readonly Buffer[];
 
   constructor(chunks: readonly Buffer[]) {
@@ -73,6 +77,7 @@ export class MemoryBody implements OutgoingBody {
 /** A body that is passed on as it comes in (`proxy_request_buffering off`). Nothing of it is kept. */
 export class StreamedBody implements OutgoingBody, BodySink {
   readonly length: SentBodyLength;
+  readonly isKept = false;
   readonly #downstream: Downstream;
   #target: BodyTarget | null = null;
   #isFlowing = false;
@@ -82,7 +87,7 @@ export class StreamedBody implements OutgoingBody, BodySink {
     this.length = downstream.requestBodyLength ?? "chunked";
   }
 
-  get isRepeatable(): boolean {
+  get canBeSent(): boolean {
     return !this.#isFlowing;
   }
 
