@@ -217,7 +217,7 @@ describe("-t", () => {
     ["a missing include", "events {}\ninclude gone.conf;\n"],
     ["a log in a missing folder", `error_log gone/e.log;\n${PLAIN}`],
     ["a pid file in a missing folder", `pid gone/p.pid;\n${PLAIN}`],
-    ["an alien address", "events {} http { access_log off; server { listen 192.0.2.1:8080; } }"],
+    ["an alien address", "events {} http { access_log off; server { listen 198.51.100.1:8080; } }"],
     ["a directive that does not exist", "events {}\nhttp {\n nonsense on;\n}\n"],
     ["a number of arguments", "events {}\nhttp {\n keepalive_timeout;\n}\n"],
     [
@@ -253,8 +253,8 @@ describe("-t", () => {
     const port = await takenPort();
     const folder = folderWith(`events {} http { access_log off; server { listen 127.0.0.1:${port}; } }`);
     expect(await runGate(["-t"], { cwd: folder })).toMatchObject({ code: 0 });
-    expect(await refusal("events {} http { access_log off; server { listen 192.0.2.1:8080; } }")).toBe(
-      "wsgate: [emerg] bind() to 192.0.2.1:8080 failed (99: Cannot assign requested address)",
+    expect(await refusal("events {} http { access_log off; server { listen 198.51.100.1:8080; } }")).toBe(
+      "wsgate: [emerg] bind() to 198.51.100.1:8080 failed (99: Cannot assign requested address)",
     );
   });
 
