@@ -8,9 +8,9 @@ import { authorityCertificate, leafFiles } from "./rig/certificates.ts";
 import { request, requestBytes } from "./rig/http-client.ts";
 import { readResponse } from "./rig/http-message.ts";
 import { obtain, useRig } from "./rig/ledger.ts";
-import { workersOf } from "./rig/processes.ts";
+import { preloading, workersOf } from "./rig/processes.ts";
 import { type Proxy, startGate } from "./rig/proxy-process.ts";
-import { connectRaw } from "./rig/raw-peer.ts";
+import { connectRaw, untilRefused } from "./rig/raw-peer.ts";
 import { startSlowBackend } from "./rig/slow-backend.ts";
 import { connectWebSocket, type WebSocketClient } from "./rig/websocket-clients.ts";
 
@@ -131,6 +131,19 @@ describe.each([1, 2])("with %i workers", (workers) => {
     for (let i = 0; i < workers; i++) expect(await bodyAt(gate.port())).toBe("one");
     await reloadTo(gate, http(serverAt("front", "return 200 three;")));
     expect(await bodyAt(gate.port())).toBe("three");
+  });
+
+  test("a bug of the program in reading a file is reported like a fault of the file", async () => {
+    const gate = await startGate({
+      config: http(serverAt("front", "return 200 one;")),
+      env: preloading("throw-at-user.mjs"),
+      tolerates: [/internal error/],
+    });
+    const log = await reloadInVain(gate, `user nobody; ${http(serverAt("front", "return 200 two;"))}`);
+    expect(log).toMatch(
+      /\[emerg\] .*internal error .*, please report it: Error: a bug that the rig has put in \| at /,
+    );
+    expect(await bodyAt(gate.port())).toBe("one");
   });
 
   test("an address that is taken changes nothing, in any worker, and the others of the file are let go", async () => {
@@ -362,6 +375,25 @@ describe("between the main process and its workers", () => {
     for (const pid of pids) process.kill(pid, "SIGCONT");
     await gate.waitForLog(/ is ready$/m, from);
     for (let i = 0; i < 2; i++) expect(await bodyAt(gate.port())).toBe("two");
+  });
+
+  test("QUIT waits for a reload that is under way, and closes what that has opened", async () => {
+    const backend = await startWebSocketBackend();
+    const proxied = `server { listen 127.0.0.1:{{port:front}}; location / { proxy_pass http://${backend.address}; } }`;
+    const gate = await startGate({ config, files: { "conf/body.conf": proxied } });
+    const tunnel = await connectWebSocket("ws", gate.url("ws"));
+    const pids = workersOf(gate);
+    for (const pid of pids) process.kill(pid, "SIGSTOP");
+    await gate.write("conf/body.conf", `${proxied} server { listen 127.0.0.1:{{port:new}}; }`);
+    gate.signal("SIGHUP");
+    await gate.waitForLog(/SIGHUP\) received/);
+    gate.signal("SIGQUIT");
+    await gate.waitForLog(/gracefully shutting down/);
+    for (const pid of pids) process.kill(pid, "SIGCONT");
+    for (const name of ["front", "new"]) await untilRefused(gate.port(name));
+    await expectEcho(tunnel, "still here");
+    tunnel.close();
+    expect(await gate.exited).toEqual({ code: 0, signal: null });
   });
 
   test("a worker that stands still does not keep TERM waiting", async () => {

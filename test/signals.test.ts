@@ -3,7 +3,6 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { startWebSocketBackend } from "./rig/backends.ts";
-import { within } from "./rig/deadline.ts";
 import { request } from "./rig/http-client.ts";
 import { readResponse } from "./rig/http-message.ts";
 import { obtain, useRig } from "./rig/ledger.ts";
@@ -17,7 +16,7 @@ import {
   startGate,
   temporaryFolder,
 } from "./rig/proxy-process.ts";
-import { connectRaw } from "./rig/raw-peer.ts";
+import { untilRefused } from "./rig/raw-peer.ts";
 import { startSlowBackend } from "./rig/slow-backend.ts";
 import { connectWebSocket, type WebSocketClient } from "./rig/websocket-clients.ts";
 
@@ -199,18 +198,6 @@ describe.each(WORKERS)("with %i workers", (workers) => {
     await untilGone(...pids);
   });
 });
-
-/** Workers close their listeners each for itself. */
-async function untilRefused(port: number): Promise<void> {
-  const refused = async (): Promise<void> => {
-    for (;;) {
-      const client = await connectRaw({ port }).catch((error: unknown) => String(error));
-      if (typeof client === "string" && client.includes("ECONNREFUSED")) return;
-      if (typeof client !== "string") await client.close();
-    }
-  };
-  await within(refused(), `port ${port} to be closed`);
-}
 
 async function untilEveryWorkerLogsAnew(gate: Proxy, workers: number): Promise<void> {
   // Connections go to the workers in turn.

@@ -8,6 +8,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -237,6 +238,22 @@ describe("user", () => {
     expect(await gate.reload()).toBe(true);
     for (let i = 0; i < 2; i++) await request({ port: gate.port(), target: `/reloaded${i}` });
     await gate.waitForFile("logs/other.log", /reloaded[01][^]*reloaded[01]/);
+  });
+
+  test("what a log is a symbolic link to stays root's", async (context) => {
+    requiresRoot(context);
+    const secret = join(temporaryFolder(), "secret");
+    writeFileSync(secret, "", { mode: 0o600 });
+    const gate = await startWorkers(1, "", {
+      globals: "user nobody nogroup;",
+      tolerates: [/access\.log" failed \(13: Permission denied\)/],
+    });
+    rmSync(join(gate.prefix, "logs/access.log"));
+    symlinkSync(secret, join(gate.prefix, "logs/access.log"));
+    gate.signal("SIGUSR1");
+    await gate.waitForLog(/reopening logs/);
+    await gate.reload();
+    expect(statSync(secret).uid).toBe(0);
   });
 
   test("a reload reads a key that only root may read, and opens a port that only root may open", async (context) => {

@@ -74,8 +74,14 @@ test("all faults of a plan are told at once", async () => {
   expect(result).toMatchObject({
     ok: false,
     faults: [
-      { code: "bind-failed", message: "bind() to 198.51.100.1:80 failed (99: Cannot assign requested address)" },
-      { code: "bind-failed", message: "bind() to 198.51.100.2:80 failed (99: Cannot assign requested address)" },
+      {
+        code: "bind-failed",
+        message: "bind() to 198.51.100.1:80 failed (99: Cannot assign requested address)",
+      },
+      {
+        code: "bind-failed",
+        message: "bind() to 198.51.100.2:80 failed (99: Cannot assign requested address)",
+      },
     ],
   });
   expect(gate.listeners).toEqual([]);

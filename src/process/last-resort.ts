@@ -29,7 +29,8 @@ export function endOnBug(errorLog: () => ErrorLog | null, beforeExit: () => void
   });
 }
 
-function inOneLine(error: unknown): string {
+/** An error with its stack, fit for a log. */
+export function inOneLine(error: unknown): string {
   const text = error instanceof Error ? (error.stack ?? String(error)) : inspect(error);
   return text
     .split("\n")

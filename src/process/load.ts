@@ -4,6 +4,8 @@ import type { Diagnostic } from "../config/diagnostic.ts";
 import { type ConfigFiles, diskFiles, memoryFiles } from "../config/files.ts";
 import { formatDiagnostic } from "../config/format-diagnostic.ts";
 import { modules } from "../modules/index.ts";
+import { fault } from "./faults.ts";
+import { inOneLine } from "./last-resort.ts";
 import type { Places } from "./places.ts";
 
 /** What a process runs. Plain data, so that it can be handed to workers. */
@@ -22,17 +24,30 @@ export interface Source {
   readonly isFrozen: boolean;
 }
 
-/** Compiles a configuration with all modules. */
-export function load(source: Source): Promise<CompileResult> {
-  return compile({
-    file: source.places.config,
-    prefix: source.places.prefix,
-    defaultErrorLog: source.places.errorLog,
-    modules,
-    ...(source.globals === null ? {} : { globalDirectives: source.globals }),
-    files: filesOf(source),
-    readFile: (path) => source.filesRead?.get(path) ?? readFileSync(path),
-  });
+/**
+ * Compiles a configuration with all modules. A bug that shows in it is a refusal like any other: compiling changes nothing
+ * that is in force, so that there is no reason to end a process that serves.
+ */
+export async function load(source: Source): Promise<CompileResult> {
+  try {
+    return await compile({
+      file: source.places.config,
+      prefix: source.places.prefix,
+      defaultErrorLog: source.places.errorLog,
+      modules,
+      ...(source.globals === null ? {} : { globalDirectives: source.globals }),
+      files: filesOf(source),
+      readFile: (path) => source.filesRead?.get(path) ?? readFileSync(path),
+    });
+  } catch (error) {
+    const message = `internal error in reading the configuration, please report it: ${inOneLine(error)}`;
+    return {
+      plan: null,
+      diagnostics: [fault("internal-error", message)],
+      tree: { directives: [], files: [] },
+      filesRead: new Map(),
+    };
+  }
 }
 
 /** The source with the contents of all the files that were read for it: plain data still, fit to be sent to a worker. */

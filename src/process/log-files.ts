@@ -1,4 +1,4 @@
-import { chownSync, statSync } from "node:fs";
+import { lchownSync, lstatSync } from "node:fs";
 import type { Plan } from "../compile/plan.ts";
 import type { Diagnostic } from "../config/diagnostic.ts";
 import type { LogFile } from "../observe/log-file.ts";
@@ -37,14 +37,17 @@ export function reopenLogs(plan: Plan): readonly Diagnostic[] {
   return faults;
 }
 
-/** Gives the files to the user that workers run as, so that they can open them after a reload or a reopen. */
+/**
+ * Gives the files to the user that workers run as, so that they can open them after a reload or a reopen. Not what a
+ * symbolic link leads to: in a folder of that user's it could lead to anything of root's (CVE-2016-1247).
+ */
 export function giveLogsToUser(plan: Plan): void {
   const { user } = plan.main;
   if (user === null || process.getuid?.() !== 0) return;
   for (const { path } of plan.logFiles) {
     try {
-      const stat = statSync(path);
-      if (stat.isFile() && stat.uid !== user.uid) chownSync(path, user.uid, stat.gid);
+      const stat = lstatSync(path);
+      if (stat.isFile() && stat.uid !== user.uid) lchownSync(path, user.uid, stat.gid);
     } catch {
       // A worker that cannot open the file says so itself, with the file's name.
     }

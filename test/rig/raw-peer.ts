@@ -105,3 +105,15 @@ export async function connectRaw(options: RawClientOptions): Promise<RawPeer> {
   await within(connected, `a connection to ${name}`);
   return peer;
 }
+
+/** Waits until nobody listens on the port any more: workers close their listeners each for itself. */
+export async function untilRefused(port: number): Promise<void> {
+  const refused = async (): Promise<void> => {
+    for (;;) {
+      const client = await connectRaw({ port }).catch((error: unknown) => String(error));
+      if (typeof client === "string" && client.includes("ECONNREFUSED")) return;
+      if (typeof client !== "string") await client.close();
+    }
+  };
+  await within(refused(), `port ${port} to be closed`);
+}
