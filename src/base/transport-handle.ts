@@ -1,4 +1,4 @@
-import { writeSync } from "node:fs";
+import { readSync, writeSync } from "node:fs";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { getSystemErrorName } from "node:util";
@@ -15,7 +15,8 @@ import { assert } from "./assert.ts";
  *   used                                                      on
  *   socket._handle, handle[owner_symbol]                      taking over
  *   onread, useUserBuffer, readStart, readStop                reading
- *   fd; writeBuffer, writev, WriteWrap, writeQueueSize        writing; what the kernel does not take at once, and TLS
+ *   fd; writeBuffer, writev, WriteWrap, writeQueueSize        writing; what the kernel does not take at once, and TLS;
+ *                                                             fd also to tell FIN from a reset
  *   shutdown, ShutdownWrap, close, reset                      ending
  *   TCP, connect, bind, TCPConnectWrap, getsockname           dialling
  *   streamBaseState                                           the results of these
@@ -160,8 +161,18 @@ export class SocketHandle {
     assert(internals !== null, "there is no handle without the internals");
     const result = internals.streamBaseState[internals.kReadBytesOrError] ?? 0;
     if (result > 0) this.#owner.handleOnRead(result);
-    else if (result === UV_EOF) this.#owner.handleOnEnd();
+    else if (result === UV_EOF) this.#nativeOnEnd();
     else if (result < 0) this.#owner.handleOnReadError(systemError(result, "read"));
+  }
+
+  /**
+   * libuv takes a reset for FIN where it finds it together with the last bytes (POLLHUP after a short read), and a body
+   * that only the connection's end ends would seem to be whole. The kernel tells the next read.
+   */
+  #nativeOnEnd(): void {
+    const error = this.#descriptor === -1 ? null : errorOfRead(this.#descriptor);
+    if (error === null) this.#owner.handleOnEnd();
+    else this.#owner.handleOnReadError(error);
   }
 
   #request(chunks: Buffer[], lengthBytes: number): boolean {
@@ -533,6 +544,16 @@ function systemError(status: number, syscall: string, detail: string = ""): Erro
   const error = new Error(`${syscall} ${code}${detail}`);
   Error.stackTraceLimit = stackTraceLimit;
   return Object.assign(error, { errno: status, code, syscall });
+}
+
+/** Why a connection at whose end nothing is left to read has ended; null for FIN. */
+function errorOfRead(descriptor: number): Error | null {
+  try {
+    readSync(descriptor, readBuffer, 0, 1, null);
+    return null;
+  } catch (error) {
+    return error instanceof Error && codeOf(error) !== "EAGAIN" ? error : null;
+  }
 }
 
 function codeOf(error: unknown): unknown {

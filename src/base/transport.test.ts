@@ -498,6 +498,22 @@ test("a connection that a cluster's primary has accepted is a transport in the w
   expect(await within(exited, "the cluster to end")).toEqual([0, null]);
 });
 
+test.each(["accepted", "dialled"] as const)(
+  "a reset right behind the last bytes is no FIN (%s)",
+  async (role) => {
+    useTransportPath("direct");
+    const { transport, peer, peerTcp } = await openPair(role, "plain");
+    const recorder = new Recorder(transport);
+    await peer.send("last words");
+    peerTcp.resetAndDestroy();
+    await peer.closed;
+    transport.resume();
+    expect(await recorder.untilClosed()).toMatchObject({ code: "ECONNRESET" });
+    expect(recorder.inbox.received).toBe("last words");
+    expect(recorder.calls).toEqual(["bytes", "close"]);
+  },
+);
+
 test("any Duplex can be a transport", async () => {
   const stream = new PassThrough();
   const recorder = new Recorder();

@@ -1,6 +1,7 @@
 /** One end of a TCP, TLS or Unix connection in the hands of a test: a client, or a backend's accepted connection. */
+import { readSync } from "node:fs";
 import { connect as connectTcp, type NetConnectOpts, type Socket } from "node:net";
-import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import { connect as connectTls, type ConnectionOptions, TLSSocket } from "node:tls";
 import { nextTurn, within } from "./deadline.ts";
 import { Inbox } from "./inbox.ts";
 import { obtain } from "./ledger.ts";
@@ -16,7 +17,7 @@ export class RawPeer {
     this.inbox = new Inbox(name);
     socket.setNoDelay(true);
     socket.on("data", (chunk: Buffer) => this.inbox.push(chunk));
-    socket.on("end", () => this.inbox.finish("end"));
+    socket.on("end", () => this.inbox.finish(wasReset(socket) ? "ECONNRESET" : "end"));
     socket.on("error", (error: NodeJS.ErrnoException) => this.inbox.finish(error.code ?? error.message));
     this.closed = new Promise((resolve) => {
       socket.once("close", () => {
@@ -116,4 +117,17 @@ export async function untilRefused(port: number): Promise<void> {
     }
   };
   await within(refused(), `port ${port} to be closed`);
+}
+
+/** libuv takes a reset that it finds together with the last bytes for FIN; the kernel tells the next read. */
+function wasReset(socket: Socket): boolean {
+  const handle: unknown = Reflect.get(socket, "_handle");
+  const descriptor: unknown = typeof handle === "object" && handle !== null ? Reflect.get(handle, "fd") : -1;
+  if (socket instanceof TLSSocket || typeof descriptor !== "number" || descriptor < 0) return false;
+  try {
+    readSync(descriptor, Buffer.alloc(1));
+    return false;
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "ECONNRESET";
+  }
 }
