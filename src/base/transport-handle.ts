@@ -134,15 +134,14 @@ export class SocketHandle {
     return { address: end.address ?? "", port: end.port ?? 0 };
   }
 
-  /** Closes with RST, where the kind of socket has it. */
+  /** Closes with RST, where the kind of socket has it and no FIN is on its way. */
   reset(): void {
     this.#descriptor = -1;
     const native = this.#native;
     const below = native["_parentWrap"];
     // A TLS socket that was put on top of another closes after that.
     if (below) below.resetAndDestroy();
-    else if (native.reset === undefined) this.close();
-    else native.reset(() => this.#owner.handleOnClosed());
+    else if (native.reset?.(() => this.#owner.handleOnClosed()) !== 0) this.close();
   }
 
   #listenTo(socket: TLSSocket): void {

@@ -120,8 +120,9 @@ export class StreamTransport implements Transport {
     if (this.#isClosing) return;
     this.#isClosing = true;
     const stream = this.#stream;
-    // A TLS socket has the method and refuses it: its handle is not the TCP socket's.
-    if (stream instanceof net.Socket && this.tls === null) stream.resetAndDestroy();
+    // A TLS socket has the method and refuses it: its handle is not the TCP socket's. With a FIN on its way it fails,
+    // and the socket never closes.
+    if (stream instanceof net.Socket && this.tls === null && !this.#hasEnded) stream.resetAndDestroy();
     else stream.destroy();
   }
 
