@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
 import { fileURLToPath } from "node:url";
 import { afterEach, expect, test, vi } from "vitest";
 import { armedDeadlines, Deadline } from "./timers.ts";
@@ -60,18 +62,28 @@ test("counts from the last touch, not from the arming", async () => {
   expect(startMs + elapsedMs - touchedMs).toBeGreaterThanOrEqual(100);
 });
 
-test("activity that came while the process was blocked counts", async () => {
+test("what had arrived while the process was blocked is read before anything is called due", async () => {
   const deadline = new Deadline();
+  const server = createServer((socket) => socket.on("data", () => deadline.touch()));
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  assert(address !== null && typeof address !== "string");
+  const client = connect({ port: address.port, host: "127.0.0.1" });
+  await Promise.all([once(client, "connect"), once(server, "connection")]);
   let isCalled = false;
   deadline.arm(60, () => {
     isCalled = true;
   });
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  client.write("still there");
   blockFor(150);
-  deadline.touch();
   await new Promise((resolve) => setTimeout(resolve, 30));
   expect(isCalled).toBe(false);
+  expect(deadline.isArmed).toBe(true);
   deadline.disarm();
+  client.destroy();
+  server.close();
 });
 
 test("a disarmed deadline is not called, a touch does not arm it, and arming again replaces the timeout", async () => {

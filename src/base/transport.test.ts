@@ -162,8 +162,10 @@ describe.each(cases)("on the $path path, $role, $security", ({ path, role, secur
     const { transport, peer } = await openPair(role, security);
     const recorder = new Recorder(transport);
     peer.socket.pause();
-    const sentBytes = await fill(transport, recorder);
-    expect(transport.pendingBytes).toBeGreaterThan(0);
+    const more = Buffer.alloc(8_000_000);
+    const sentBytes = (await fill(transport, recorder)) + more.length;
+    expect(transport.write(more, 0, more.length)).toBe(false);
+    expect(transport.pendingBytes).toBeGreaterThan(more.length);
     expect(transport.bytesWritten).toBe(sentBytes);
     const drained = new Promise<number>((resolve) => {
       recorder.onDrainDo = () => resolve(transport.pendingBytes);
