@@ -248,6 +248,19 @@ describe.each([1, 2])("with %i workers", (workers) => {
     expect(new Set(logs)).toEqual(new Set([join(gate.prefix, "logs/d.log")]));
   });
 
+  test("a log that was buffered is not any more when the configuration in force does not say so", async () => {
+    const config = (buffer: string, more: string = ""): string =>
+      `${main}http { access_log logs/access.log combined ${buffer}; ${serverAt("front", "return 200 ok;")} ${more} }`;
+    const gate = await startGate({ config: config("buffer=64k"), tolerates: [/unknown directive/] });
+    await request({ port: gate.port(), target: "/one" });
+    await reloadInVain(gate, config("", "nonsense;"));
+    await request({ port: gate.port(), target: "/two" });
+    expect(gate.read("logs/access.log")).toBe("");
+    await reloadTo(gate, config(""));
+    await gate.waitForFile("logs/access.log", /GET \/one/);
+    await gate.waitForFile("logs/access.log", /GET \/two/);
+  });
+
   test("a request that began before a reload is logged where it would have been without one", async () => {
     const slow = await startSlowBackend();
     const config = (name: string): string =>

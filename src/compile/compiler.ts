@@ -131,6 +131,8 @@ export class Compiler implements Check {
 
   logFile(path: string): LogFile {
     const file = logFileAt(path);
+    // What the configuration before said of it is over, unless this one says it again.
+    if (!this.logFiles.has(file)) file.setBuffer(0, null);
     this.logFiles.add(file);
     return file;
   }

@@ -77,6 +77,21 @@ test("a buffer is written when it is full, when it is reopened, and when the fil
   expect(textOf(log)).toBe("new\n");
 });
 
+test("another buffer is in force from the next opening on, and lets go of what the one before held back", async () => {
+  const log = newLog();
+  log.setBuffer(1024, null);
+  log.open();
+  log.setBuffer(0, null);
+  log.write("held back\n");
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(textOf(log)).toBe("");
+  log.open();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(textOf(log)).toBe("held back\n");
+  log.close();
+  log.close();
+});
+
 test("a path that cannot be opened anew leaves the old file in use", () => {
   const log = newLog();
   log.open();

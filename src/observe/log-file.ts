@@ -35,6 +35,10 @@ export class LogFile {
   /** Bytes that are gathered before they are written; 0: what one turn of the event loop gives. */
   private bufferBytes = 0;
   private flushMs: number | null = null;
+  private nextBuffer: { readonly bytes: number; readonly flushMs: number | null } = {
+    bytes: 0,
+    flushMs: null,
+  };
   private flushTimer: NodeJS.Timeout | null = null;
 
   constructor(path: string) {
@@ -46,6 +50,9 @@ export class LogFile {
     this.descriptor ??= this.openDescriptor();
     this.users++;
     this.wasOpened = true;
+    this.bufferBytes = this.nextBuffer.bytes;
+    this.flushMs = this.nextBuffer.flushMs;
+    if (this.pending !== "") this.scheduleFlush();
   }
 
   /**
@@ -60,10 +67,12 @@ export class LogFile {
     this.closeDescriptor(before);
   }
 
-  /** Gathers so many bytes before they are written, for at most so many milliseconds (null: for as long as it takes). */
+  /**
+   * Gathers so many bytes before they are written, for at most so many milliseconds (null: for as long as it takes).
+   * In force from the next {@link open} on, since a configuration that says so may yet be refused.
+   */
   setBuffer(bytes: number, flushMs: number | null): void {
-    this.bufferBytes = bytes;
-    this.flushMs = flushMs;
+    this.nextBuffer = { bytes, flushMs };
   }
 
   /** Appends a byte string, newline included. Lines for a file that was never opened are lost. */

@@ -11,16 +11,15 @@ export const EXIT_BUG = 70;
  * a single process by whatever has started it.
  *
  * @param errorLog the log of the configuration in force; null before there is one: then the standard error stream.
- * @param beforeExit takes back what the process would leave behind.
+ * @param beforeExit writes the logs out, and takes back what the process would leave behind.
  */
-export function endOnBug(errorLog: () => ErrorLog | null, beforeExit: () => void = () => {}): void {
+export function endOnBug(errorLog: () => ErrorLog | null, beforeExit: () => void): void {
   // Covers rejected promises, too, which Node raises as exceptions.
   process.on("uncaughtException", (error: unknown) => {
     const message = `uncaught exception, please report it: ${inOneLine(error)}`;
     const log = errorLog();
     if (log === null) process.stderr.write(`wsgate: [alert] ${message}\n`);
     else log.write("alert", byteStringFromText(message));
-    for (const { file } of log?.targets ?? []) file.flush();
     try {
       beforeExit();
     } finally {

@@ -24,6 +24,11 @@ export function closeLogs(plan: Plan): void {
   for (const file of plan.logFiles) file.close();
 }
 
+/** Writes what is pending: buffered lines, and those of this turn of the event loop. */
+export function flushLogs(plan: Plan | null): void {
+  for (const file of plan?.logFiles ?? []) file.flush();
+}
+
 /** Opens them anew, after they have been moved away. Returns what went wrong; such a log goes on with its old file. */
 export function reopenLogs(plan: Plan): readonly Diagnostic[] {
   const faults: Diagnostic[] = [];

@@ -6,7 +6,7 @@ import type { Diagnostic } from "../config/diagnostic.ts";
 import { headline } from "../config/format-diagnostic.ts";
 import { endOnBug } from "./last-resort.ts";
 import { formatDiagnostics, frozen, load, type Source } from "./load.ts";
-import { giveLogsToUser, reopenLogs } from "./log-files.ts";
+import { flushLogs, giveLogsToUser, reopenLogs } from "./log-files.ts";
 import { removePidFile, writePidFile } from "./pid-file.ts";
 import type { ListeningAddress, Server, WriteLog } from "./server.ts";
 import { createSingleServer } from "./single-server.ts";
@@ -80,7 +80,10 @@ class MainProcess {
     process.title = `wsgate: master process ${this.#source.places.config}`;
     endOnBug(
       () => (this.#phase === "starting" ? null : this.#plan.main.error_log),
-      () => this.#removePidFile(),
+      () => {
+        this.#removePidFile();
+        flushLogs(this.#plan);
+      },
     );
     process
       .on("SIGTERM", () => this.#stop("signal 15 (SIGTERM) received, exiting"))
@@ -207,7 +210,7 @@ class MainProcess {
     clearInterval(this.#stay);
     this.#removePidFile();
     if (code === 0) this.#log("notice", "exit");
-    for (const file of this.#plan.logFiles) file.flush();
+    flushLogs(this.#plan);
     this.#resolve(code);
   }
 }

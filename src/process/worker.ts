@@ -1,9 +1,10 @@
 import { byteStringFromText } from "../base/bytes.ts";
+import type { Plan } from "../compile/plan.ts";
 import { headline } from "../config/format-diagnostic.ts";
 import { Gate, type PreparedPlan } from "./gate.ts";
 import { endOnBug } from "./last-resort.ts";
 import { load } from "./load.ts";
-import { reopenLogs } from "./log-files.ts";
+import { flushLogs, reopenLogs } from "./log-files.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 import { changeDirectory, dropPrivileges } from "./privileges.ts";
 import { listeningAddresses } from "./single-server.ts";
@@ -12,7 +13,11 @@ import { listeningAddresses } from "./single-server.ts";
 export function runWorker(): void {
   const worker = new WorkerProcess();
   process.title = "wsgate: worker process";
-  endOnBug(() => worker.gate?.plan?.main.error_log ?? null);
+  const plan = (): Plan | null => worker.gate?.plan ?? null;
+  endOnBug(
+    () => plan()?.main.error_log ?? null,
+    () => flushLogs(plan()),
+  );
   process.on("message", (message: ToWorker) => worker.obey(message));
   // Without the main process nobody would ever stop this one.
   process.on("disconnect", () => worker.end());
