@@ -8,13 +8,16 @@ const SIGNALS = { stop: "SIGTERM", quit: "SIGQUIT", reopen: "SIGUSR1", reload: "
 
 /**
  * `-s`: tells the running main process. The configuration is read first, as nginx does: it says where the pid file is,
- * and one that would be refused is reported here, where somebody is looking, and not sent on.
+ * and one that would be refused is reported here, where somebody is looking. A reload is told to the running process all
+ * the same: it refuses as well, and its error log says why nothing has changed.
  */
 export async function sendSignal(source: Source, signal: NonNullable<Flags["signal"]>): Promise<number> {
-  const { plan, diagnostics } = await load(source);
+  const { plan, diagnostics, pid: file } = await load(source);
   process.stderr.write(formatDiagnostics(diagnostics, process.stderr.isTTY));
-  if (plan === null) return 1;
-  const file = plan.main.pid;
+  if (plan === null) {
+    if (signal === "reload") noteRefusal(file);
+    return 1;
+  }
   const read = readPidFile(file);
   if (!read.ok) return fail("error", read.message);
   const { pid } = read;
@@ -26,6 +29,17 @@ export async function sendSignal(source: Source, signal: NonNullable<Flags["sign
     return 0;
   } catch (error) {
     return fail("alert", `kill(${pid}, ${constants.signals[name]}) failed (${describeSystemError(error)})`);
+  }
+}
+
+/** There may be nobody running yet: then there is no log to write to. */
+function noteRefusal(file: string): void {
+  const read = readPidFile(file);
+  if (!read.ok || !looksLikeWsgate(read.pid)) return;
+  try {
+    process.kill(read.pid, "SIGHUP");
+  } catch {
+    // It has ended meanwhile, or is somebody else's: the command has said what is wrong.
   }
 }
 

@@ -4,7 +4,7 @@ import { isError, type Diagnostic } from "../config/diagnostic.ts";
 import { parseCommandLine, parseConfig, parseConfigFile } from "../config/parse.ts";
 import type { ConfigFiles } from "../config/files.ts";
 import type { DirectiveKnowledge } from "../config/knowledge.ts";
-import type { Tree } from "../config/tree.ts";
+import type { Directive, Tree } from "../config/tree.ts";
 import { build } from "./build.ts";
 import { Compiler } from "./compiler.ts";
 import type { Context } from "./contexts.ts";
@@ -12,6 +12,9 @@ import type { Module } from "./module.ts";
 import type { Plan } from "./plan.ts";
 import type { DirectiveRow } from "./rows.ts";
 import { RowIndex, walk } from "./walk.ts";
+
+/** Where the pid file is unless the configuration says otherwise, relative to the prefix. */
+export const DEFAULT_PID_FILE = "logs/wsgate.pid";
 
 export interface CompileInput {
   /** Absolute path of the configuration file; with `text`, only the name messages give it. */
@@ -37,6 +40,8 @@ export interface CompileResult {
   /** Everything there is to say about it, in reading order; with a plan, warnings only. */
   readonly diagnostics: readonly Diagnostic[];
   readonly tree: Tree;
+  /** Absolute path of the pid file, as far as it can be told, also where the configuration was refused. */
+  readonly pid: string;
   /** What was read besides the configuration: contents by absolute path. */
   readonly filesRead: ReadonlyMap<string, Uint8Array>;
 }
@@ -58,11 +63,10 @@ export async function compile(input: CompileInput): Promise<CompileResult> {
   };
   const parsed =
     input.text === undefined ? parseConfigFile(options) : parseConfig({ ...options, text: input.text });
-  if (input.globalDirectives !== undefined) {
-    const globals = parseCommandLine(input.globalDirectives, options);
-    compiler.diagnostics.push(...globals.diagnostics);
-    walk(globals.tree.directives, compiler.main, index, compiler);
-  }
+  const globals = parseCommandLine(input.globalDirectives ?? "", options);
+  compiler.diagnostics.push(...globals.diagnostics);
+  walk(globals.tree.directives, compiler.main, index, compiler);
+  const pid = pidFileOf([...globals.tree.directives, ...parsed.tree.directives], compiler);
   compiler.diagnostics.push(...parsed.diagnostics);
   // What a broken text would mean is guesswork: its own errors are the answer.
   if (parsed.diagnostics.some(isError))
@@ -70,6 +74,7 @@ export async function compile(input: CompileInput): Promise<CompileResult> {
       plan: null,
       diagnostics: compiler.diagnostics,
       tree: parsed.tree,
+      pid,
       filesRead: compiler.filesRead,
     };
 
@@ -81,8 +86,14 @@ export async function compile(input: CompileInput): Promise<CompileResult> {
     plan: compiler.hasErrors ? null : plan,
     diagnostics: compiler.diagnostics,
     tree: parsed.tree,
+    pid,
     filesRead: compiler.filesRead,
   };
+}
+
+function pidFileOf(directives: readonly Directive[], compiler: Compiler): string {
+  const written = directives.find((directive) => directive.name.text === "pid")?.args[0]?.text;
+  return compiler.path(written ?? DEFAULT_PID_FILE, "prefix");
 }
 
 /** What the text layer may know about directives, for sharper guesses about forgotten braces and semicolons. */

@@ -1,3 +1,4 @@
+import { DEFAULT_PID_FILE } from "../compile/compile.ts";
 import { availableParallelism } from "node:os";
 import { HTTP_SERVER_LOCATION } from "../compile/contexts.ts";
 import type { Module } from "../compile/module.ts";
@@ -43,7 +44,7 @@ const rows = {
     in: ["main"],
     type: path("prefix"),
     default: null,
-    defaultText: "logs/wsgate.pid",
+    defaultText: DEFAULT_PID_FILE,
     doc: "The file that holds the process ID of the main process.",
   }),
   user: one({
@@ -135,7 +136,7 @@ export const coreModule: Module = {
       worker_shutdown_timeout: settings.worker_shutdown_timeout,
       daemon: settings.daemon,
       master_process: settings.master_process,
-      pid: settings.pid ?? check.path("logs/wsgate.pid", "prefix"),
+      pid: settings.pid ?? check.path(DEFAULT_PID_FILE, "prefix"),
       user: settings.user,
       working_directory: settings.working_directory,
       error_log: errorLogAt(scope, check),

@@ -1,5 +1,6 @@
+import { join } from "node:path";
 import { readFileSync } from "node:fs";
-import { compile, type CompileResult } from "../compile/compile.ts";
+import { compile, type CompileResult, DEFAULT_PID_FILE } from "../compile/compile.ts";
 import type { Diagnostic } from "../config/diagnostic.ts";
 import { type ConfigFiles, diskFiles, memoryFiles } from "../config/files.ts";
 import { formatDiagnostic } from "../config/format-diagnostic.ts";
@@ -45,6 +46,7 @@ export async function load(source: Source): Promise<CompileResult> {
       plan: null,
       diagnostics: [fault("internal-error", message)],
       tree: { directives: [], files: [] },
+      pid: join(source.places.prefix, DEFAULT_PID_FILE),
       filesRead: new Map(),
     };
   }
