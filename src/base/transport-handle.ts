@@ -3,6 +3,19 @@ import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { getSystemErrorName } from "node:util";
 import { assert } from "./assert.ts";
+import {
+  type ConnectRequest,
+  type Internals,
+  type JsStream,
+  type NativeHandle,
+  type NativeTcp,
+  type WriteRequest,
+  isInternals,
+  isJsStream,
+  isNativeHandle,
+  isRecord,
+  hasMethods,
+} from "./native-handle.ts";
 
 /*
  * The one file that touches parts of Node which are not documented: the handle below a socket.
@@ -311,73 +324,6 @@ function forgetSocket(native: NativeHandle): void {
 
 // What is used of Node's internals, and how it is known to be there
 
-interface WriteRequest {
-  oncomplete: (this: WriteRequest, status: number) => void;
-  handle?: SocketHandle;
-  chunks?: Buffer[];
-}
-
-interface ShutdownRequest {
-  oncomplete: (status: number) => void;
-}
-
-interface NativeHandle {
-  /** What it returns must be undefined, or else the next buffer: Node ends the process otherwise. */
-  onread: () => undefined;
-  useUserBuffer(buffer: Buffer): void;
-  readStart(): number;
-  readStop(): number;
-  writeBuffer(request: WriteRequest, chunk: Buffer): number;
-  writev(request: WriteRequest, chunks: Buffer[], allBuffers: true): number;
-  shutdown(request: ShutdownRequest): number;
-  close(onClosed: () => void): void;
-  readonly fd: number;
-  readonly writeQueueSize?: number;
-  /** TCP only. */
-  reset?(onClosed: () => void): number;
-  getsockname?(end: { address?: string; port?: number }): number;
-  /** TLS: the handle below, and the socket that it belongs to where there is one. */
-  readonly _parent?: NativeHandle;
-  readonly _parentWrap?: Socket | null;
-}
-
-interface NativeTcp extends NativeHandle {
-  bind(address: string, port: number): number;
-  bind6(address: string, port: number, flags: number): number;
-  connect(request: ConnectRequest, address: string, port: number): number;
-  connect6(request: ConnectRequest, address: string, port: number): number;
-  setNoDelay(isOn: boolean): number;
-  setKeepAlive(isOn: boolean, delaySeconds: number): number;
-}
-
-interface ConnectRequest {
-  oncomplete: (status: number) => void;
-}
-
-interface Internals {
-  readonly TCP: new (kind: number) => NativeTcp;
-  readonly TCPConnectWrap: new () => ConnectRequest;
-  /** The kind of TCP handle that connects, as opposed to one that listens. */
-  readonly tcpSocketKind: number;
-  readonly WriteWrap: new () => WriteRequest;
-  readonly ShutdownWrap: new () => ShutdownRequest;
-  readonly streamBaseState: Int32Array;
-  readonly kReadBytesOrError: number;
-  readonly kLastWriteWasAsync: number;
-}
-
-/** A stream whose other end is in JavaScript: the proof's stand-in for a socket. */
-interface JsStream extends NativeHandle {
-  onreadstart: () => number;
-  onreadstop: () => number;
-  onwrite: (request: WriteRequest, chunks: Uint8Array[]) => number;
-  onshutdown: (request: ShutdownRequest) => number;
-  readBuffer(chunk: Buffer): void;
-  emitEOF(): void;
-  finishWrite(request: WriteRequest, status: number): void;
-  finishShutdown(request: ShutdownRequest, status: number): void;
-}
-
 const UV_EOF = -4095;
 const UV_EPIPE = -32;
 const UV_EINVAL = -22;
@@ -502,37 +448,6 @@ function newJsStream(): JsStream {
 function nativeHandleOf(socket: Socket): NativeHandle | null {
   const native: unknown = Reflect.get(socket, "_handle");
   return isNativeHandle(native) && native.fd >= 0 ? native : null;
-}
-
-function isInternals(value: unknown): value is Internals {
-  return (
-    hasMethods(value, ["TCP", "TCPConnectWrap", "WriteWrap", "ShutdownWrap"]) &&
-    typeof value["tcpSocketKind"] === "number" &&
-    value["streamBaseState"] instanceof Int32Array &&
-    typeof value["kReadBytesOrError"] === "number" &&
-    typeof value["kLastWriteWasAsync"] === "number"
-  );
-}
-
-function isNativeHandle(value: unknown): value is NativeHandle {
-  return (
-    hasMethods(value, ["useUserBuffer", "readStart", "readStop", "writeBuffer", "writev", "shutdown"]) &&
-    typeof value["fd"] === "number"
-  );
-}
-
-function isJsStream(value: unknown): value is JsStream {
-  return (
-    isNativeHandle(value) && hasMethods(value, ["readBuffer", "emitEOF", "finishWrite", "finishShutdown"])
-  );
-}
-
-function hasMethods(value: unknown, names: readonly string[]): value is Record<string, unknown> {
-  return isRecord(value) && names.every((name) => typeof value[name] === "function");
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null;
 }
 
 /** The error that Node makes of a negative result of libuv, without a stack: it would say nothing, and take its time. */
