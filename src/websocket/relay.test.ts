@@ -1,17 +1,28 @@
 import assert from "node:assert/strict";
 import { createHash, type Hash } from "node:crypto";
 import type { Socket } from "node:net";
-import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { armedDeadlines } from "../base/timers.ts";
-import { type Transport, type TransportPath, useTransportPath } from "../base/transport.ts";
+import {
+  type Transport,
+  type TransportListener,
+  type TransportPath,
+  useTransportPath,
+} from "../base/transport.ts";
 import { authorityCertificate, leafCertificate } from "../../test/rig/certificates.ts";
 import { nextTurn, within } from "../../test/rig/deadline.ts";
 import { useRig } from "../../test/rig/ledger.ts";
-import { openPair, type TransportPair, type TransportSecurity } from "../../test/rig/transports.ts";
+import {
+  IGNORE_ALL,
+  openPair,
+  type TransportPair,
+  type TransportSecurity,
+} from "../../test/rig/transports.ts";
 import { relay, type RelayOptions, type Tunnel, type TunnelEnd } from "./relay.ts";
 
 // Before useRig, so that it runs after the rig has closed what a test left open.
 afterEach(() => {
+  vi.useRealTimers();
   assert.equal(armedDeadlines(), 0, "a test left a deadline armed");
 });
 
@@ -266,6 +277,16 @@ describe.each<{ path: TransportPath; security: TransportSecurity }>([
     }
   });
 
+  test("what a side says after the other was reset is dropped, and its end is seen behind it", async () => {
+    const { client, upstream, untilEnd } = await openTunnel(security);
+    await client.peer.send("hello");
+    await upstream.peer.until("hello");
+    client.peerTcp.resetAndDestroy();
+    await upstream.peer.toEnd();
+    upstream.peer.socket.end(pattern(4 * MIB, 9));
+    expect(await untilEnd()).toMatchObject({ endedBy: "client", reason: "reset" });
+  });
+
   test("a reset of both sides at once ends the tunnel once", async () => {
     const rig = await openTunnel(security);
     // Without it, TLS might still be sending session tickets, and would learn of the reset by that write.
@@ -396,4 +417,74 @@ describe.each<{ path: TransportPath; security: TransportSecurity }>([
     await untilEnd();
     expect(causes).toEqual(["upstream reset"]);
   });
+});
+
+/** A transport of which a test says how much is pending. */
+class StubTransport implements Transport {
+  listener: TransportListener = IGNORE_ALL;
+  pendingBytes = 0;
+  isDestroyed = false;
+  readonly calls: string[] = [];
+  readonly peerHasEnded = false;
+  readonly bytesRead = 0;
+  readonly bytesWritten = 0;
+  readonly remoteAddress = "";
+  readonly remotePort = 0;
+  readonly localAddress = "";
+  readonly localPort = 0;
+  readonly tls = null;
+
+  write(): boolean {
+    return this.pendingBytes === 0;
+  }
+
+  writeLatin1(): boolean {
+    return this.write();
+  }
+
+  cork(): void {}
+
+  uncork(): boolean {
+    return this.write();
+  }
+
+  pause(): void {
+    this.calls.push("pause");
+  }
+
+  resume(): void {
+    this.calls.push("resume");
+  }
+
+  end(): void {
+    this.calls.push("end");
+  }
+
+  destroy(): void {
+    this.isDestroyed = true;
+    queueMicrotask(() => this.listener.onClose(null));
+  }
+
+  reset(): void {
+    this.destroy();
+  }
+}
+
+test("the send timeout begins anew with every byte taken, though the sink never drains", async () => {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "setImmediate", "performance"] });
+  const [client, upstream] = [new StubTransport(), new StubTransport()];
+  const timeouts = { readTimeoutMs: 600_000, clientSendTimeoutMs: 1_000, upstreamSendTimeoutMs: 1_000 };
+  const ended = new Promise<TunnelEnd>((resolve) => {
+    relay(client, upstream, { ...timeouts, onEnd: resolve });
+  });
+  client.pendingBytes = 100;
+  upstream.listener.onBytes(Buffer.from("x"), 0, 1);
+  expect(upstream.calls).toEqual(["resume", "pause"]);
+  for (; client.pendingBytes > 90; client.pendingBytes--) await vi.advanceTimersByTimeAsync(900);
+  expect([client.isDestroyed, upstream.calls]).toEqual([false, ["resume", "pause"]]);
+  await vi.advanceTimersByTimeAsync(3_000);
+  expect(client.isDestroyed).toBe(true);
+  expect(upstream.calls).toEqual(["resume", "pause", "end", "resume"]);
+  upstream.destroy();
+  expect(await ended).toMatchObject({ endedBy: "proxy", reason: "send-timeout" });
 });
