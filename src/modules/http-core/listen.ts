@@ -32,21 +32,24 @@ const KNOWN = [
   "so_keepalive=",
 ];
 
+/** A `listen` without parameters. */
+const DEFAULT_OPTIONS: Readonly<Options> = {
+  ssl: false,
+  http2: false,
+  proxy_protocol: false,
+  default_server: false,
+  backlog: null,
+  ipv6only: null,
+  reuseport: false,
+  so_keepalive: null,
+};
+
 /** `listen address[:port] [parameter …]`: one specification per address that a name stands for. */
 export function parseListen(args: readonly Word[], check: Check): readonly ListenSpec[] | undefined {
   const [where, ...parameters] = args;
   if (where === undefined) return undefined;
   const addresses = parseAddresses(where, check);
-  const options: Options = {
-    ssl: false,
-    http2: false,
-    proxy_protocol: false,
-    default_server: false,
-    backlog: null,
-    ipv6only: null,
-    reuseport: false,
-    so_keepalive: null,
-  };
+  const options: Options = { ...DEFAULT_OPTIONS };
   for (const parameter of parameters) {
     if (!readParameter(parameter, options, check)) return undefined;
   }
@@ -57,14 +60,7 @@ export function parseListen(args: readonly Word[], check: Check): readonly Liste
 export function defaultListen(span: ListenSpec["span"]): ListenSpec {
   return {
     address: { kind: "inet", host: "0.0.0.0", port: process.getuid?.() === 0 ? 80 : 8000 },
-    ssl: false,
-    http2: false,
-    proxy_protocol: false,
-    default_server: false,
-    backlog: null,
-    ipv6only: null,
-    reuseport: false,
-    so_keepalive: null,
+    ...DEFAULT_OPTIONS,
     span,
   };
 }
