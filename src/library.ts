@@ -114,8 +114,18 @@ export class WebSocketGate extends EventEmitter<GateEvents> {
   }
 
   /**
-   * Stops accepting. By default it resolves when every request has been answered and every tunnel has ended by itself;
-   * with `force` everything is closed at once.
+   * Asks all tunnels to end, as websocket_drain says, and answers new ones with 503, while ordinary requests are served as
+   * before; the next reload ends that. Resolves with true when no tunnel is left, with false at a reload before.
+   */
+  drain(): Promise<boolean> {
+    if (this.#state !== "listening")
+      return Promise.reject(new Error("a gate that does not listen cannot be drained"));
+    return this.#gate.drainTunnels();
+  }
+
+  /**
+   * Stops accepting. By default it resolves when every request has been answered and every tunnel has been closed as
+   * websocket_drain says; with `force` everything is closed at once.
    */
   close(options: { readonly force?: boolean } = {}): Promise<void> {
     const isForced = options.force === true;

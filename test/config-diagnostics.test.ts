@@ -69,3 +69,21 @@ test("nobody is advised to remove a line that keeps people out", async () => {
     "help: remove the line, or keep nginx in front of wsgate for what it does",
   ]);
 });
+
+test.each([
+  ["http2 yes;", 'it must be "on" or "off"'],
+  ["websocket_rate 100;", 'a rate of messages is "100r/s" or "30r/m", one of bytes "64k/s"'],
+  ["websocket_rate 10r/s burst=many;", "the burst of a rate of messages is a number of messages"],
+  ["websocket_allowed_origins https://a.example/chat;", "without a path"],
+  ["websocket_drain 30s code=1006;", "a Close frame may carry the codes 1000 to 1003"],
+  ["websocket_drain off spread=off;", 'nothing may stand behind "off"'],
+  ["websocket_removal keeps;", 'did you mean "keep"?'],
+  ["websocket_compression offload level=12;", "level is a whole number from 1 (fast) to 9 (small)"],
+  ["websocket_log ends;", 'did you mean "end"?'],
+  ["websocket_log off end;", 'nothing may stand behind "off"'],
+  ["location /t { websocket_status on; }", 'one of "prometheus" and "json" may stand here'],
+])("%s is answered with the line, and with what may stand there", async (line, words) => {
+  const complaints = await complain(`http {\nserver {\n${line}\n} }`);
+  expect(complaints).toContain("/x.conf:3\n");
+  expect(complaints).toContain(words);
+});

@@ -153,7 +153,8 @@ test("several gates live in one process without knowing of each other", async ()
 test("close waits for a request in flight and for a tunnel, and takes nothing new", async () => {
   const slow = await startSlowBackend();
   const chat = await startWebSocketBackend();
-  const gate = gateWith(`server { listen 127.0.0.1:0; location / { proxy_pass http://${slow.address}; }
+  const gate = gateWith(`websocket_drain off; server { listen 127.0.0.1:0;
+    location / { proxy_pass http://${slow.address}; }
     location /chat { proxy_pass http://${chat.address}; } }`);
   await gate.listen();
   const port = portOf(gate);
@@ -183,7 +184,47 @@ test("close with force ends everything at once, also what an earlier close waits
   const patient = gate.close();
   await gate.close({ force: true });
   await patient;
-  expect((await tunnel.closed).code).toBe(1006);
+  expect((await tunnel.closed).code).toBe(1001);
+});
+
+test("close drains tunnels as websocket_drain says", async () => {
+  const chat = await startWebSocketBackend();
+  const gate = gateWith(`websocket_drain 300ms;
+    server { listen 127.0.0.1:0; location / { proxy_pass http://${chat.address}; } }`);
+  await gate.listen();
+  const tunnel = await connectWebSocket("ws", `ws://127.0.0.1:${portOf(gate)}/`);
+  await gate.close();
+  expect((await tunnel.closed).code).toBe(1012);
+});
+
+test("drain ends tunnels and refuses new ones while everything else goes on, until a reload", async () => {
+  const chat = await startWebSocketBackend();
+  const gate = gateWith(`websocket_drain 300ms; server { listen 127.0.0.1:0;
+    location / { return 200 one; } location /chat { proxy_pass http://${chat.address}; } }`);
+  await expect(gate.drain()).rejects.toThrow(/does not listen/);
+  await gate.listen();
+  const url = `ws://127.0.0.1:${portOf(gate)}/chat`;
+  const tunnel = await connectWebSocket("ws", url);
+  expect(await gate.drain()).toBe(true);
+  expect((await tunnel.closed).code).toBe(1012);
+  await expect(connectWebSocket("ws", url)).rejects.toThrow(/503/);
+  expect(await bodyOf(gate)).toBe("one");
+  await gate.reload();
+  const again = await connectWebSocket("ws", `ws://127.0.0.1:${portOf(gate)}/chat`);
+  const drained = gate.drain();
+  await gate.reload();
+  expect([await drained, (await again.closed).code]).toEqual([false, 1012]);
+});
+
+test("two gates in one process drain each their own tunnels", async () => {
+  const chat = await startWebSocketBackend();
+  const server = `websocket_drain 300ms; server { listen 127.0.0.1:0; location / { proxy_pass http://${chat.address}; } }`;
+  const [one, two] = [gateWith(server), gateWith(server)];
+  await Promise.all([one.listen(), two.listen()]);
+  const tunnel = await connectWebSocket("ws", `ws://127.0.0.1:${portOf(two)}/`);
+  expect(await one.drain()).toBe(true);
+  tunnel.send("still here");
+  expect(await tunnel.next()).toBe("still here");
 });
 
 test("close with force while it begins to listen leaves nothing open", async () => {

@@ -133,6 +133,18 @@ describe("the page", () => {
     return await startGate({ config });
   }
 
+  test("carries page and WebSocket over HTTP/2 where there is TLS", async (context) => {
+    requires(context, "chromium");
+    const backend = await startWebSocketBackend({ onSocket: () => {} });
+    const gate = await startQuickstart(backend);
+    const page = await newPage();
+    await page.goto(gate.url("https", "/", "https"));
+    await expectText(page, "#state", /^Connected, encrypted$/);
+    await page.close();
+    await gate.waitForFile("logs/access.log", /"GET \/chat HTTP\/2\.0" 200 /);
+    expect(gate.read("logs/access.log")).toMatch(/"GET \/ HTTP\/2\.0" 200 /);
+  });
+
   test("reconnects once for each failure, and later each time", async (context) => {
     requires(context, "chromium");
     let accepted = 0;

@@ -3,10 +3,10 @@ import { describe, expect, test } from "vitest";
 import { type RawBackend, startHttpBackend, startRawBackend, startWebSocketBackend } from "./rig/backends.ts";
 import { HANDSHAKE_ACCEPT, handshakeBytes } from "./rig/http-client.ts";
 import { readResponse } from "./rig/http-message.ts";
-import { clientFrame, readClose, serverFrame } from "./rig/frames.ts";
+import { serverFrame } from "./rig/frames.ts";
 import { useRig } from "./rig/ledger.ts";
 import { type Proxy, startGate } from "./rig/proxy-process.ts";
-import { connectRaw, type RawPeer } from "./rig/raw-peer.ts";
+import { connectRaw } from "./rig/raw-peer.ts";
 import { connectWebSocket } from "./rig/websocket-clients.ts";
 
 useRig();
@@ -107,22 +107,6 @@ test("the handshake reaches the upstream as the client wrote it, all its subprot
 });
 
 describe("bytes around the 101", () => {
-  test("what comes with it reaches the client first, and what the client sent too early is held until then", async () => {
-    let heldBack = "";
-    const backend = await startRawBackend(async (_request, peer) => {
-      heldBack = peer.inbox.unread;
-      await peer.send(`${switching()}${serverFrame("first")}`);
-      await peer.exactly(clientFrame("early"));
-      await peer.send(serverFrame("second"));
-    });
-    const gate = await startInFrontOf(backend);
-    const client = await connectRaw({ port: gate.port() });
-    await client.send(`${handshakeBytes("/")}${clientFrame("early")}`);
-    await client.until("\r\n\r\n");
-    await client.exactly(`${serverFrame("first")}${serverFrame("second")}`);
-    expect(heldBack).toBe("");
-  });
-
   test("cut anywhere, the 101 is the same, and so are the bytes after it", async () => {
     const whole = `${switching()}${serverFrame("after")}`;
     const gateSettings = "proxy_read_timeout 5s;";
@@ -367,49 +351,4 @@ test("a retried handshake goes to the next peer, and the tunnel is built with th
   client.send("through");
   expect(await client.next()).toBe("through");
   client.close();
-});
-
-describe("the end of a tunnel", () => {
-  test("after proxy_read_timeout without a byte from either side both are closed, and the log says so", async () => {
-    const backend = await startRawBackend(switching());
-    const gate = await startInFrontOf(backend, "proxy_read_timeout 200ms;");
-    const { client } = await shakeHands(gate);
-    await client.send(clientFrame("x"));
-    const upstream = await backend.connection(0);
-    await upstream.exactly(clientFrame("x"));
-    await upstream.send(serverFrame("x"));
-    await client.exactly(serverFrame("x"));
-    const farewell = { code: 1001, reason: "nothing was sent for proxy_read_timeout" };
-    expect(readClose(await client.toEnd())).toEqual(farewell);
-    expect(readClose(await upstream.toEnd())).toEqual(farewell);
-    client.end();
-    upstream.end();
-    await gate.waitForLog(
-      /\[error\] .*upstream timed out \(110: Connection timed out\) while proxying upgraded connection, client: /,
-    );
-    await gate.waitForFile("logs/tunnel.log", /^101 proxy read-timeout 7 3 \[-\]$/m);
-  });
-
-  test.each([
-    ["client", "reset", (client: RawPeer) => client.reset()],
-    ["client", "eof", (client: RawPeer) => client.end()],
-    ["upstream", "reset", (_client: RawPeer, upstream: RawPeer) => upstream.reset()],
-    ["upstream", "eof", (_client: RawPeer, upstream: RawPeer) => upstream.end()],
-  ] as const)("the access log says that the %s ended it by %s", async (endedBy, reason, end) => {
-    const backend = await startRawBackend(switching({ "Sec-WebSocket-Protocol": "chat" }));
-    const gate = await startInFrontOf(backend);
-    const { client } = await shakeHands(gate, handshakeBytes("/", { "Sec-WebSocket-Protocol": "chat" }));
-    const upstream = await backend.connection(0);
-    await upstream.send(serverFrame("from the upstream"));
-    await client.exactly(serverFrame("from the upstream"));
-    end(client, upstream);
-    const other = endedBy === "client" ? upstream : client;
-    // Who still lives is told by a Close frame what has become of the other side.
-    expect(readClose(await other.toEnd())).toEqual({
-      code: endedBy === "client" ? 1001 : 1014,
-      reason: expect.stringMatching(new RegExp(`^${endedBy} (closed its )?connection`)),
-    });
-    other.end();
-    await gate.waitForFile("logs/tunnel.log", new RegExp(`^101 ${endedBy} ${reason} 0 19 \\[chat\\]$`, "m"));
-  });
 });

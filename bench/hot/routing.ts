@@ -43,8 +43,11 @@ const noDownstream: Downstream = {
   write: () => true,
   end: () => {},
   abort: () => {},
-  upgrade: (request) => ({ transport: request.connection.transport, early: Buffer.alloc(0) }),
+  upgrade: () => ({ transport: streamTransport(new PassThrough(), NOBODY), early: Buffer.alloc(0) }),
 };
+
+/** Listens to the transport of an upgrade, which never comes. */
+const NOBODY = { onBytes: () => {}, onEnd: () => {}, onDrain: () => {}, onClose: () => {} };
 
 const REQUEST: Buffer = Buffer.from(
   "GET /search?page=2&sort=newest HTTP/1.1\r\nHost: bench.test\r\nUser-Agent: bench\r\n\r\n",
@@ -52,7 +55,6 @@ const REQUEST: Buffer = Buffer.from(
 
 function connectionOf({ listeners: [listener] }: Plan): Connection {
   assert(listener !== undefined, "the configuration has a listener");
-  const nobody = { onBytes: () => {}, onEnd: () => {}, onDrain: () => {}, onClose: () => {} };
   return {
     serial: 1,
     remoteAddress: "192.0.2.1",
@@ -61,7 +63,7 @@ function connectionOf({ listeners: [listener] }: Plan): Connection {
     localPort: 80,
     listener,
     scheme: "http",
-    transport: streamTransport(new PassThrough(), nobody),
+    tlsInfo: null,
     proxyProtocol: null,
     requests: 1,
     openedAtMs: 0,

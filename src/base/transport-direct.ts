@@ -100,11 +100,10 @@ export class DirectTransport implements Transport, HandleOwner {
     this.remoteAddress = socket.remoteAddress ?? "unix:";
     this.remotePort = socket.remotePort ?? 0;
     this.#localEnd = { address: socket.localAddress ?? "unix:", port: socket.localPort ?? 0 };
-    const taken = takeHandle(socket, this);
-    if (taken === null) return this.#beGone();
     this.tls = socket instanceof TLSSocket ? tlsInfoOf(socket) : null;
-    if (taken.early !== null) this.#held = [taken.early];
-    this.#begin(taken.handle);
+    const { handle, early } = takeHandle(socket, this);
+    if (early !== null) this.#held = [early];
+    this.#begin(handle);
   }
 
   get localAddress(): string {
@@ -344,13 +343,6 @@ export class DirectTransport implements Transport, HandleOwner {
     if (error !== undefined) this.#error = error;
     this.#dropPending();
     return true;
-  }
-
-  /** The socket was closed before it could be taken over. */
-  #beGone(): void {
-    this.#dial = null;
-    this.isDestroyed = true;
-    process.nextTick(() => this.handleOnClosed());
   }
 
   /** A connection that does not come about. Once it has, the handle tells. */

@@ -182,7 +182,9 @@ export class SocketHandle {
    * that only the connection's end ends would seem to be whole. The kernel tells the next read.
    */
   #nativeOnEnd(): void {
-    const error = this.#descriptor === -1 ? null : errorOfRead(this.#descriptor);
+    // With TLS nothing that could still be read counts: its end was a close_notify, or the connection's.
+    const { fd } = this.#native;
+    const error = fd < 0 ? null : errorOfRead(fd);
     if (error === null) this.#owner.handleOnEnd();
     else this.#owner.handleOnReadError(error);
   }
@@ -229,11 +231,11 @@ export interface TakenHandle {
 
 /**
  * Takes the handle of a connected socket (after the handshake, with TLS). A plain socket is destroyed without it: for a
- * net.Server, that connection is closed. Null if the socket is destroyed already.
+ * net.Server, that connection is closed.
  */
-export function takeHandle(socket: Socket, owner: HandleOwner): TakenHandle | null {
+export function takeHandle(socket: Socket, owner: HandleOwner): TakenHandle {
   const native = nativeHandleOf(socket);
-  if (native === null) return null;
+  assert(native !== null, "a socket without a handle cannot be taken over: ask hasHandle");
   native.readStop();
   const early = socket.readableLength > 0 ? readAll(socket) : null;
   if (socket instanceof TLSSocket) {
@@ -304,6 +306,11 @@ export class HandleDial {
     if (target.keepAliveDelaySeconds !== null) this.#native.setKeepAlive(true, target.keepAliveDelaySeconds);
     this.#onDialled(new SocketHandle(this.#native, null, this.#owner));
   }
+}
+
+/** Whether a socket stands on a handle: not when it is destroyed, and not TLS on top of a stream of JavaScript's. */
+export function hasHandle(socket: Socket): boolean {
+  return nativeHandleOf(socket) !== null;
 }
 
 /** Bytes that came before the socket was taken over. */

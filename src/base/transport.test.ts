@@ -5,12 +5,14 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import * as net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PassThrough } from "node:stream";
+import { Duplex, PassThrough } from "node:stream";
+import { connect as connectTls, createSecureContext, TLSSocket } from "node:tls";
 import { beforeEach, describe, expect, test } from "vitest";
+import { authorityCertificate, leafCertificate } from "../../test/rig/certificates.ts";
 import { nextTurn, within } from "../../test/rig/deadline.ts";
 import { Inbox } from "../../test/rig/inbox.ts";
 import { obtain, useRig } from "../../test/rig/ledger.ts";
-import { connectRaw } from "../../test/rig/raw-peer.ts";
+import { connectRaw, RawPeer } from "../../test/rig/raw-peer.ts";
 import { openPair, type TransportRole, type TransportSecurity } from "../../test/rig/transports.ts";
 import {
   acceptTransport,
@@ -500,21 +502,47 @@ test("a connection that a cluster's primary has accepted is a transport in the w
   expect(await within(exited, "the cluster to end")).toEqual([0, null]);
 });
 
-test.each(["accepted", "dialled"] as const)(
-  "a reset right behind the last bytes is no FIN (%s)",
-  async (role) => {
-    useTransportPath("direct");
-    const { transport, peer, peerTcp } = await openPair(role, "plain");
-    const recorder = new Recorder(transport);
-    await peer.send("last words");
-    peerTcp.resetAndDestroy();
-    await peer.closed;
-    transport.resume();
-    expect(await recorder.untilClosed()).toMatchObject({ code: "ECONNRESET" });
-    expect(recorder.inbox.received).toBe("last words");
-    expect(recorder.calls).toEqual(["bytes", "close"]);
-  },
-);
+test.each([
+  ["accepted", "plain"],
+  ["dialled", "plain"],
+  ["accepted", "tls"],
+  ["dialled", "tls"],
+] as const)("a reset right behind the last bytes is no FIN (%s, %s)", async (role, security) => {
+  useTransportPath("direct");
+  const { transport, peer, peerTcp } = await openPair(role, security);
+  const recorder = new Recorder(transport);
+  await peer.send("last words");
+  peerTcp.resetAndDestroy();
+  await peer.closed;
+  transport.resume();
+  expect(await recorder.untilClosed()).toMatchObject({ code: "ECONNRESET" });
+  expect(recorder.inbox.received).toBe("last words");
+  expect(recorder.calls).toEqual(["bytes", "close"]);
+});
+
+test("TLS on top of a stream that is no socket is a transport, too", async () => {
+  useTransportPath("direct");
+  const [clientEnd, serverEnd] = duplexPair();
+  const secureContext = createSecureContext(await leafCertificate());
+  const secured = new TLSSocket(serverEnd, { isServer: true, secureContext });
+  const ca = await authorityCertificate();
+  const peer = new RawPeer(connectTls({ socket: clientEnd, ca, servername: "localhost" }), "the client");
+  await within(once(secured, "secure"), "the handshake");
+  const recorder = new Recorder();
+  const transport = acceptTransport(secured, recorder);
+  transport.resume();
+  await peer.send("hello");
+  expect(await recorder.inbox.bytes(5)).toBe("hello");
+  transport.destroy();
+  expect(await recorder.untilClosed()).toBe(null);
+  await peer.close();
+});
+
+/** Two streams, each of which reads what is written to the other. */
+function duplexPair(): [Duplex, Duplex] {
+  const [there, back] = [new PassThrough(), new PassThrough()];
+  return [Duplex.from({ readable: back, writable: there }), Duplex.from({ readable: there, writable: back })];
+}
 
 test("any Duplex can be a transport", async () => {
   const stream = new PassThrough();

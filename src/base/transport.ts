@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import { assert } from "./assert.ts";
 import type { ByteString } from "./bytes.ts";
 import { DirectTransport } from "./transport-direct.ts";
-import { handlesWork } from "./transport-handle.ts";
+import { handlesWork, hasHandle } from "./transport-handle.ts";
 import { StreamTransport, type StreamTransportOptions } from "./transport-stream.ts";
 import type { TlsInfo } from "./transport-tls.ts";
 
@@ -148,7 +148,7 @@ export function acceptTransport(
 ): Transport {
   setSocketOptions(socket, options);
   const transport =
-    transportPath === "direct"
+    transportPath === "direct" && hasHandle(socket)
       ? new DirectTransport(listener, options)
       : new StreamTransport(socket, listener, options);
   // What happens until the transport has taken over shows in the handle's state.
@@ -225,7 +225,7 @@ function connectSocket(options: DialOptions): net.Socket {
   return options.tls === undefined ? net.connect(target) : tls.connect({ ...options.tls, ...target });
 }
 
-function setSocketOptions(socket: net.Socket, options: TransportOptions): void {
+export function setSocketOptions(socket: net.Socket, options: TransportOptions): void {
   socket.setNoDelay(options.noDelay ?? true);
   if (options.keepAliveDelaySeconds !== undefined) {
     socket.setKeepAlive(true, options.keepAliveDelaySeconds * 1000);

@@ -12,7 +12,7 @@ export interface Flags {
   readonly version: boolean;
   readonly build: boolean;
   readonly help: boolean;
-  readonly signal: "stop" | "quit" | "reopen" | "reload" | null;
+  readonly signal: "stop" | "quit" | "reopen" | "reload" | "drain" | null;
 }
 
 export type FlagsResult =
@@ -20,7 +20,7 @@ export type FlagsResult =
   /** nginx's words. */
   | { readonly ok: false; readonly message: string };
 
-const SIGNALS = ["stop", "quit", "reopen", "reload"] as const;
+const SIGNALS = ["stop", "quit", "reopen", "reload", "drain"] as const;
 
 /** What each flag with an argument misses when it stands alone. */
 const ARGUMENTS: ReadonlyMap<string, string> = new Map([

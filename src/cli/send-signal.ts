@@ -4,7 +4,13 @@ import { formatDiagnostics, load, type Source } from "../process/load.ts";
 import { looksLikeWsgate, readPidFile } from "../process/pid-file.ts";
 import type { Flags } from "./flags.ts";
 
-const SIGNALS = { stop: "SIGTERM", quit: "SIGQUIT", reopen: "SIGUSR1", reload: "SIGHUP" } as const;
+const SIGNALS = {
+  stop: "SIGTERM",
+  quit: "SIGQUIT",
+  reopen: "SIGUSR1",
+  reload: "SIGHUP",
+  drain: "SIGUSR2",
+} as const;
 
 /**
  * `-s`: tells the running main process. The configuration is read first, as nginx does: it says where the pid file is,

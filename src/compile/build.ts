@@ -47,40 +47,49 @@ function isComplete(main: Partial<MainPlan>): main is MainPlan {
 function buildServer(scope: Scope, modules: readonly Module[], compiler: Compiler): BuiltServer | null {
   compiler.scope = scope;
   const parts: ServerParts = Object.assign({}, ...modules.map((module) => module.server?.(scope, compiler)));
-  const named = new Map<string, LocationPlan>();
-  const root = buildLocation(scope, named, modules, compiler);
-  if (root === null || parts.core === undefined) return null;
+  const gathered: Gathered = { named: new Map(), passesWebSockets: false };
+  const root = buildLocation(scope, gathered, modules, compiler);
+  if (root === null || parts.core === undefined || parts.http2 === undefined) return null;
   const names = parts.names ?? [];
   const plan: ServerPlan = {
     name: byteStringFromText(parts.name ?? ""),
     names: names.map(describeName),
     core: parts.core,
     tls: parts.tls ?? null,
+    http2: parts.http2,
+    passesWebSockets: gathered.passesWebSockets,
     rewrite: parts.rewrite ?? null,
     root,
     locations: root.locations,
-    named,
+    named: gathered.named,
     span: scope.directive?.name.span ?? null,
   };
   return { plan, listens: parts.listens ?? [], names, tlsFailed: parts.tls === null };
 }
 
+/** What a server is told by its locations, however deep they stand. */
+interface Gathered {
+  readonly named: Map<string, LocationPlan>;
+  passesWebSockets: boolean;
+}
+
 /** The plan of a location, of an `if` or `limit_except` in one, or of a server's own level. */
 function buildLocation(
   scope: Scope,
-  named: Map<string, LocationPlan>,
+  gathered: Gathered,
   modules: readonly Module[],
   compiler: Compiler,
 ): LocationPlan | null {
-  const inner = buildInnerLocations(scope, named, modules, compiler);
+  const inner = buildInnerLocations(scope, gathered, modules, compiler);
   const exceptScope = scope.blocks("limit_except")[0];
-  const except = exceptScope === undefined ? null : buildLocation(exceptScope, named, modules, compiler);
+  const except = exceptScope === undefined ? null : buildLocation(exceptScope, gathered, modules, compiler);
 
   compiler.scope = scope;
   const parts = modules.map((module) => module.location?.(scope, compiler) ?? {});
   const core = lastOf(parts, "core");
   const errorLog = lastOf(parts, "errorLog");
   if (core === undefined || errorLog === undefined) return null;
+  gathered.passesWebSockets ||= parts.some((part) => part.passesWebSockets === true);
   const head = scope.head;
   const plan: LocationPlan = {
     name: locationName(scope),
@@ -111,21 +120,22 @@ function buildLocation(
 
 function buildInnerLocations(
   scope: Scope,
-  named: Map<string, LocationPlan>,
+  gathered: Gathered,
   modules: readonly Module[],
   compiler: Compiler,
 ): LocationTree {
-  for (const condition of scope.blocks("if in location")) buildLocation(condition, named, modules, compiler);
+  for (const condition of scope.blocks("if in location"))
+    buildLocation(condition, gathered, modules, compiler);
   const built: BuiltLocation[] = [];
   for (const child of scope.blocks("location")) {
-    const plan = buildLocation(child, named, modules, compiler);
+    const plan = buildLocation(child, gathered, modules, compiler);
     if (plan === null) continue;
     built.push({ scope: child, plan });
     if (plan.match !== "named") continue;
-    if (named.has(plan.path)) {
+    if (gathered.named.has(plan.path)) {
       compiler.error(plan.span, `duplicate location "${plan.path}"`, { code: "duplicate-location" });
     }
-    named.set(plan.path, plan);
+    gathered.named.set(plan.path, plan);
   }
   return buildLocationTree(scope, built, compiler);
 }

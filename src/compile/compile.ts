@@ -97,7 +97,7 @@ function pidFileOf(directives: readonly Directive[], compiler: Compiler): string
 }
 
 /** What the text layer may know about directives, for sharper guesses about forgotten braces and semicolons. */
-function knowledgeOf(index: RowIndex): DirectiveKnowledge {
+export function knowledgeOf(index: RowIndex): DirectiveKnowledge {
   return {
     isDirectiveName: (name) => index.has(name),
     allowedIn(name, parents) {

@@ -89,6 +89,7 @@ function buildListener(
     address: first.listen.address,
     ssl,
     http2: group.some(({ listen }) => listen.http2),
+    passesWebSockets: group.some(({ server }) => server.plan.passesWebSockets),
     proxy_protocol: group.some(({ listen }) => listen.proxy_protocol),
     backlog: some((listen) => listen.backlog) ?? 511,
     ipv6only: some((listen) => listen.ipv6only) ?? true,

@@ -2,7 +2,15 @@ import type { Span } from "../config/position.ts";
 import type { ErrorLog } from "../observe/error-log.ts";
 import type { Check } from "./check.ts";
 import type { HeadFilter, LogStep, Step } from "./outcome.ts";
-import type { CoreLocation, CoreServer, ListenAddress, MainPlan, PlanRegex, TlsSettings } from "./plan.ts";
+import type {
+  CoreLocation,
+  CoreServer,
+  Http2Settings,
+  ListenAddress,
+  MainPlan,
+  PlanRegex,
+  TlsSettings,
+} from "./plan.ts";
 import type { Rows } from "./rows.ts";
 import type { Scope } from "./scope.ts";
 import type { Getter } from "./template.ts";
@@ -55,6 +63,7 @@ export interface ServerParts {
   readonly core?: CoreServer;
   /** null: it was configured, and could not be made. */
   readonly tls?: TlsSettings | null;
+  readonly http2?: Http2Settings;
   readonly rewrite?: Step | null;
   readonly listens?: readonly ListenSpec[];
   readonly names?: readonly ServerNameSpec[];
@@ -74,6 +83,8 @@ export interface LocationParts {
   readonly log?: LogStep | null;
   /** A proxied prefix location: its path without the final slash is redirected. */
   readonly redirectsToSlash?: boolean;
+  /** A WebSocket's opening handshake goes on to an upstream from here. */
+  readonly passesWebSockets?: boolean;
   readonly errorLog?: ErrorLog;
 }
 

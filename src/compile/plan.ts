@@ -60,7 +60,10 @@ export interface ListenerPlan {
   readonly key: string;
   readonly address: ListenAddress;
   readonly ssl: boolean;
+  /** Some `listen` of the address says http2, which then holds for all of its servers. */
   readonly http2: boolean;
+  /** Some location of its servers would pass a WebSocket on to an upstream. */
+  readonly passesWebSockets: boolean;
   readonly proxy_protocol: boolean;
   readonly backlog: number;
   readonly ipv6only: boolean;
@@ -103,6 +106,9 @@ export interface ServerPlan {
   readonly names: readonly string[];
   readonly core: CoreServer;
   readonly tls: TlsSettings | null;
+  readonly http2: Http2Settings;
+  /** Some location passes WebSockets on. */
+  readonly passesWebSockets: boolean;
   /** The server-rewrite phase: `set`, `if`, `return`, `rewrite` at server level. */
   readonly rewrite: Step | null;
   /** Settings of the server level itself, in force until a location has been chosen. */
@@ -121,6 +127,14 @@ export interface CoreServer {
   readonly ignore_invalid_headers: boolean;
   readonly underscores_in_headers: boolean;
   readonly merge_slashes: boolean;
+}
+
+/** What a connection of clients goes by that speaks HTTP/2. */
+export interface Http2Settings {
+  readonly http2: boolean;
+  readonly http2_max_concurrent_streams: number;
+  /** Bytes of a request's body that may come before somebody reads it: the window of a stream. */
+  readonly http2_body_preread_size: number;
 }
 
 export interface TlsSettings {

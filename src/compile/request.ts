@@ -1,5 +1,5 @@
 import type { ByteString } from "../base/bytes.ts";
-import type { Transport } from "../base/transport.ts";
+import type { TlsInfo, Transport } from "../base/transport.ts";
 import { HeaderList } from "../http/header-list.ts";
 import type { RequestHead } from "../http/head-parser.ts";
 import type { LogLevel } from "../observe/error-log.ts";
@@ -18,7 +18,8 @@ export interface Connection {
   readonly listener: ListenerPlan;
   /** `http` or `https`, as `$scheme` gives it. */
   readonly scheme: "http" | "https";
-  readonly transport: Transport;
+  /** What the TLS handshake agreed on; null for a plain connection. */
+  readonly tlsInfo: TlsInfo | null;
   /** What a PROXY protocol header said, null without one. */
   readonly proxyProtocol: ProxyProtocolInfo | null;
   /** Requests that this connection has carried, this one included. */
@@ -139,9 +140,12 @@ export interface TunnelTotals {
   readonly endedBy: "client" | "upstream" | "proxy";
   /** `close`, `eof`, `reset`, `read-timeout`, `send-timeout`, `shutdown`, … */
   readonly reason: string;
+  /** On the wire: where the proxy compresses for the client, what it sent is counted compressed. */
   readonly bytesFromClient: number;
   readonly bytesFromUpstream: number;
   readonly durationMs: number;
+  /** How many times longer messages were than on the client's wire; null where the proxy compressed none. */
+  readonly compressionRatio: number | null;
   /** What frames told, null for a tunnel that is no WebSocket. */
   readonly frames: FrameTotals | null;
 }

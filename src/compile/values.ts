@@ -92,7 +92,16 @@ export function orOff<T>(type: ValueType<T>): ValueType<T | null> {
   return {
     ...type,
     syntax: `${type.syntax} | off`,
-    parse: (args, check, directive) => (args[0]?.text === "off" ? null : type.parse(args, check, directive)),
+    parse: (args, check, directive) => {
+      const [first, second] = args;
+      if (first?.text !== "off") return type.parse(args, check, directive);
+      if (second === undefined) return null;
+      check.error(second.span, `invalid parameter "${second.text}"`, {
+        code: "invalid-value",
+        notes: [{ message: 'nothing may stand behind "off"' }],
+      });
+      return undefined;
+    },
   };
 }
 

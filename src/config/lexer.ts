@@ -7,6 +7,7 @@ import {
   tooLongWord,
   unexpectedBehindQuotes,
 } from "./lexer-errors.ts";
+import { endOfLua } from "./lua.ts";
 import { lineAt, type SourceFile } from "./position.ts";
 import type { Quote } from "./tree.ts";
 
@@ -79,6 +80,11 @@ export class Lexer {
       default:
         return this.#readBareWord();
     }
+  }
+
+  /** Passes over the contents of a block that holds Lua, behind its opening brace; over nothing where it is not closed. */
+  skipLua(): void {
+    this.#position = endOfLua(this.#text, this.#position) ?? this.#position;
   }
 
   #skipSpaceAndComments(): void {

@@ -102,7 +102,7 @@ export function textBehind(span: Span): string {
 }
 
 /** The offset of a span's first character, in UTF-16 units. */
-function offsetOf({ file, line, column }: Span): number {
+export function offsetOf({ file, line, column }: Span): number {
   const lineStart = file.lineStarts[line - 1] ?? 0;
   return offsetOfCodePoint(file, codePointsBefore(file, lineStart) + column - 1);
 }

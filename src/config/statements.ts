@@ -1,6 +1,7 @@
 import { createDiagnostic, type Diagnostic, type Report } from "./diagnostic.ts";
 import { Lexer, type MarkToken, type WordToken } from "./lexer.ts";
 import { unexpectedEnd } from "./lexer-errors.ts";
+import { opensLua } from "./lua.ts";
 import { lineAt, placeAfter, spanBetween, type SourceFile, type Span } from "./position.ts";
 import { suggestSemicolon } from "./semicolons.ts";
 import type { Word } from "./tree.ts";
@@ -117,6 +118,7 @@ class StatementReader {
       brace: spanBetween(this.#file, brace.start, brace.end),
       reportLine: lineAt(this.#file, brace.start),
     });
+    if (opensLua(this.#words[0]?.text ?? "")) this.#lexer.skipLua();
     this.#startAnew();
   }
 

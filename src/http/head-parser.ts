@@ -23,7 +23,8 @@ export interface RequestHead {
   readonly rawPath: ByteString;
   /** What follows the first `?`; null without one. */
   readonly rawQuery: ByteString | null;
-  /** 0 for HTTP/1.0; 1 for HTTP/1.1 and later 1.x, which are answered as 1.1 (RFC 9110 section 2.5). */
+  readonly versionMajor: 1 | 2;
+  /** 0 for HTTP/1.0 and 2.0; 1 for HTTP/1.1 and later 1.x, which are answered as 1.1 (RFC 9110 section 2.5). */
   readonly versionMinor: 0 | 1;
   readonly headers: HeaderList;
   /**
@@ -192,6 +193,7 @@ function readRequestHead(scanner: HeadScanner): RequestHead | HeadRule {
     authority: target.authority,
     rawPath: target.rawPath,
     rawQuery: target.rawQuery,
+    versionMajor: 1,
     versionMinor,
     headers,
     host: named?.host ?? null,
@@ -272,6 +274,8 @@ function readHost(
 }
 
 const NO_TOKENS: readonly ByteString[] = [];
+/** What nearly every Upgrade lists: one list for all tunnels, which keep it for as long as they live. */
+const WEBSOCKET: readonly ByteString[] = ["websocket"];
 
 function connectionTokens(headers: HeaderList, repeated: number): readonly ByteString[] {
   if ((repeated & CONNECTION) === 0) return parseTokenList(headers.get("connection") ?? "");
@@ -279,7 +283,9 @@ function connectionTokens(headers: HeaderList, repeated: number): readonly ByteS
 }
 
 function upgradeTokens(headers: HeaderList, connection: readonly ByteString[]): readonly ByteString[] {
-  return connection.includes("upgrade") ? headers.getAll("upgrade").flatMap(parseTokenList) : NO_TOKENS;
+  if (!connection.includes("upgrade")) return NO_TOKENS;
+  const tokens = headers.getAll("upgrade").flatMap(parseTokenList);
+  return tokens.length === 1 && tokens[0] === WEBSOCKET[0] ? WEBSOCKET : tokens;
 }
 
 function isKeptAlive(connection: readonly ByteString[], versionMinor: 0 | 1): boolean {

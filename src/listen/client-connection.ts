@@ -1,6 +1,8 @@
 import type { Socket } from "node:net";
+import { TLSSocket } from "node:tls";
 import { assert } from "../base/assert.ts";
-import type { Transport } from "../base/transport.ts";
+import type { TlsInfo, Transport } from "../base/transport.ts";
+import { tlsInfoOf } from "../base/transport-tls.ts";
 import type { ListenerPlan, ServerPlan, TlsSettings } from "../compile/plan.ts";
 import type { Connection, ProxyProtocolInfo } from "../compile/request.ts";
 import type { LogLevel } from "../observe/error-log.ts";
@@ -33,6 +35,8 @@ export class ClientConnection implements Connection {
   tls: NegotiatedTls | null = null;
   requests = 0;
   readonly #source: PlanSource;
+  /** Set once TLS, where it is spoken, has been agreed on. */
+  tlsInfo: TlsInfo | null = null;
   #transport: Transport | null = null;
 
   constructor(source: PlanSource, socket: Socket) {
@@ -44,13 +48,19 @@ export class ClientConnection implements Connection {
     this.localPort = socket.localPort ?? 0;
   }
 
-  /** Once whatever comes before HTTP has been read. */
+  /** Once whatever comes before HTTP/1.1 has been read. */
   open(transport: Transport): void {
     this.#transport = transport;
+    this.tlsInfo = transport.tls;
+  }
+
+  /** The same for HTTP/2, which has no transport of its own. */
+  openTls(socket: Socket | TLSSocket): void {
+    this.tlsInfo = socket instanceof TLSSocket ? tlsInfoOf(socket) : null;
   }
 
   get transport(): Transport {
-    assert(this.#transport !== null, "only an open connection has a transport");
+    assert(this.#transport !== null, "only an open HTTP/1.1 connection has a transport");
     return this.#transport;
   }
 
@@ -69,6 +79,11 @@ export class ClientConnection implements Connection {
     const { listener } = this;
     const serverName = this.tls?.serverName ?? null;
     return serverName === null ? listener.defaultServer : selectServer(listener, serverName);
+  }
+
+  /** Whether the client may speak HTTP/2, as the server says that it has asked for by SNI, or the default one. */
+  get offersHttp2(): boolean {
+    return this.listener.http2 || this.initialServer.http2.http2;
   }
 
   /** Writes an error log line that belongs to no request. `doing` completes "while …". */

@@ -51,7 +51,7 @@ function findRefusal(request: Request, client: ClientConnection): number {
     );
     return MISDIRECTED_REQUEST;
   }
-  return clientRefusal(request, settings, client.transport.tls);
+  return clientRefusal(request, settings, client.tlsInfo);
 }
 
 function clientRefusal(request: Request, settings: TlsSettings, info: TlsInfo | null): number {

@@ -2,9 +2,11 @@ import { describe, expect, test } from "vitest";
 import { readResponse } from "../../test/rig/http-message.ts";
 import { useRig } from "../../test/rig/ledger.ts";
 import { answerText, type PlanSettings, startListener } from "../../test/rig/listening.ts";
+import { assert } from "../base/assert.ts";
 import { VERSION } from "../base/version.ts";
 import type { Request } from "../compile/request.ts";
 import { HeaderList } from "../http/header-list.ts";
+import { ClientConnection } from "./client-connection.ts";
 
 useRig();
 
@@ -507,6 +509,7 @@ describe("an upgrade", () => {
     for (let i = 0; i < 200; i++) await new Promise(setImmediate);
     expect(await Promise.race([sent, Promise.resolve("not all")])).toBe("not all");
     for (const request of held) {
+      assert(request.connection instanceof ClientConnection, "it came over HTTP/1.1");
       expect(request.connection.transport.bytesRead).toBeLessThan(200_000);
       switchOrAnswer(request);
     }

@@ -137,7 +137,7 @@ async function converse(
   const client = new ClientConnection({ plan }, new Socket());
   client.open(transport);
   const counts = new ConnectionCounts();
-  const connection = new Http1Connection(client, handler, counts);
+  const connection = new Http1Connection(client, handler, counts, () => {});
   connection.start();
   for (let at = 0, idleTurns = 0; idleTurns < 12; ) {
     if (at < input.length && !transport.isPaused && !transport.isDestroyed) {

@@ -24,12 +24,11 @@ import { ResponseWriter } from "./response-writer.ts";
  *   sending     the client to take what is pending     taken → idle, discarding or lingering
  *   discarding  the rest of a body nobody wanted       its end → idle; lingering_timeout → closed
  *   lingering   the client's FIN after ours            FIN, lingering_timeout → closed
- *   tunnel      nothing: the transport has a new owner
- *   closed      nothing
+ *   closed      nothing; after an upgrade the transport has a new owner
  *
  * An error and a client that goes away lead to closed from everywhere.
  */
-type Phase = "idle" | "head" | "answering" | "sending" | "discarding" | "lingering" | "tunnel" | "closed";
+type Phase = "idle" | "head" | "answering" | "sending" | "discarding" | "lingering" | "closed";
 
 const TIMED_OUT = "client timed out (110: Connection timed out)";
 const LEFT_EARLY = "client prematurely closed connection";
@@ -40,6 +39,7 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
   readonly #transport: Transport;
   readonly #handler: RequestHandler;
   readonly #counts: ConnectionCounts;
+  readonly #onUpgrade: () => void;
   readonly #input: InputPump;
   readonly #requests: RequestReader;
   readonly #writer: ResponseWriter;
@@ -59,8 +59,15 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
   #isRetiring = false;
   #lingerUntilMs = 0;
 
-  constructor(client: ClientConnection, handler: RequestHandler, counts: ConnectionCounts) {
+  /** `onUpgrade`: the transport is a tunnel's now, and this connection is not needed any more. */
+  constructor(
+    client: ClientConnection,
+    handler: RequestHandler,
+    counts: ConnectionCounts,
+    onUpgrade: () => void,
+  ) {
     this.#client = client;
+    this.#onUpgrade = onUpgrade;
     this.#transport = client.transport;
     this.#handler = handler;
     this.#counts = counts;
@@ -91,11 +98,6 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
   /** Closes the connection at once, whatever is under way. */
   closeNow(): void {
     this.#transport.destroy();
-  }
-
-  /** The socket is gone. Of the end of a tunnel only the listener learns: its transport has another owner. */
-  release(): void {
-    if (this.#phase === "tunnel") this.#enter("closed");
   }
 
   // As the transport's listener
@@ -203,7 +205,8 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
     this.#transport.pause();
     this.#releaseRequest();
     this.#request = null;
-    this.#enter("tunnel");
+    this.#enter("closed");
+    this.#onUpgrade();
     return { transport: this.#transport, early: this.#input.takeHeld() };
   }
 
@@ -218,7 +221,7 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
   }
 
   get isOver(): boolean {
-    return this.#phase === "closed" || this.#phase === "tunnel";
+    return this.#phase === "closed";
   }
 
   take(chunk: Buffer, start: number, end: number): number {
@@ -465,7 +468,6 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
 
   #count(phase: Phase, change: 1 | -1): void {
     if (phase === "head") this.#counts.reading += change;
-    else if (phase === "answering" || phase === "sending" || phase === "tunnel")
-      this.#counts.writing += change;
+    else if (phase === "answering" || phase === "sending") this.#counts.writing += change;
   }
 }

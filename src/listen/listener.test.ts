@@ -78,7 +78,8 @@ describe("a Unix socket", () => {
     const client = await connectRaw({ path });
     await client.send(GET);
     expect((await readResponse(client)).status).toBe(200);
-    expect(statSync(path).mode & 0o777).toBe(0o777);
+    // As nginx sets it. Older versions of Node let everybody execute it as well, which means nothing for a socket.
+    expect(statSync(path).mode & 0o666).toBe(0o666);
     await client.close();
     if (listener instanceof Listener) await listener.close();
     expect(existsSync(path)).toBe(false);

@@ -1,6 +1,12 @@
 import { createServer, type ListenOptions, type Server, type Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import { acceptTransport, type TransportListener, type TransportOptions } from "../base/transport.ts";
+import {
+  acceptTransport,
+  setSocketOptions,
+  type TransportListener,
+  type TransportOptions,
+  type Transport,
+} from "../base/transport.ts";
 import { addressKey } from "../compile/listeners.ts";
 import type { ListenAddress, ListenerPlan } from "../compile/plan.ts";
 import type { ConnectionCounts } from "../observe/connections.ts";
@@ -8,6 +14,7 @@ import { type BindError, bindError } from "./bind-error.ts";
 import { ClientConnection } from "./client-connection.ts";
 import { NO_BYTES } from "./input-pump.ts";
 import { Http1Connection } from "./http1-connection.ts";
+import { Http2Connection } from "./http2-connection.ts";
 import { Opening } from "./opening.ts";
 import type { RequestHandler } from "./request-handler.ts";
 import { removeStaleSocket } from "./stale-socket.ts";
@@ -37,6 +44,23 @@ interface OpenConnection {
   retire(): void;
   /** Ends it at once, whatever is under way. */
   closeNow(): void;
+}
+
+/** What is left of a connection that has become a tunnel. Idle tunnels are many: nothing of HTTP stays with them. */
+class TunnelConnection implements OpenConnection {
+  readonly isIdle = false;
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /** A tunnel is under way until its own end. */
+  retire(): void {}
+
+  closeNow(): void {
+    this.#transport.destroy();
+  }
 }
 
 /** One bound address and the connections accepted on it. */
@@ -156,8 +180,8 @@ export class Listener {
     counts.active++;
     const client = new ClientConnection(this, socket);
     const { ssl, proxy_protocol } = client.listener;
-    if (ssl || proxy_protocol) this.#open(client, socket);
-    else this.#startHttp(client, socket, NO_BYTES);
+    if (ssl || proxy_protocol || client.offersHttp2) this.#open(client, socket);
+    else this.#startHttp1(client, socket, NO_BYTES);
   }
 
   /** worker_connections, both sides counted. Where it is reached, idle connections make room, as in nginx. */
@@ -187,11 +211,12 @@ export class Listener {
 
   /** Reads what comes before HTTP. */
   #open(client: ClientConnection, socket: Socket): void {
-    const opening = new Opening(client, socket, this.#tls, (top, early) => {
+    const opening = new Opening(client, socket, this.#tls, (top, protocol, early) => {
       // From here on the transport tells of the end: on its way the socket may be emptied, see acceptTransport.
       socket.off("close", onClosed);
       this.#connections.delete(opening);
-      this.#startHttp(client, top, early);
+      if (protocol === "h2") this.#startHttp2(client, top, early);
+      else this.#startHttp1(client, top, early);
     });
     const onClosed = (): void => this.#connectionOnClosed(opening);
     socket.once("close", onClosed);
@@ -199,15 +224,33 @@ export class Listener {
     opening.start();
   }
 
-  /** `socket` is what HTTP is spoken on: the accepted one, or TLS on it. HTTP/2 will branch off here, by ALPN. */
-  #startHttp(client: ClientConnection, socket: Socket | TLSSocket, early: Buffer): void {
+  /** `socket` is what HTTP is spoken on: the accepted one, or TLS on it. */
+  #startHttp1(client: ClientConnection, socket: Socket | TLSSocket, early: Buffer): void {
     const { handler, counts } = this.#options;
+    let open: OpenConnection;
     const onClosed = (): void => {
-      connection.release();
-      this.#connectionOnClosed(connection);
+      if (open instanceof TunnelConnection) counts.writing--;
+      this.#connectionOnClosed(open);
     };
     client.open(acceptTransport(socket, UNCLAIMED, { ...transportOptions(client.listener), onClosed }));
-    const connection = new Http1Connection(client, handler, counts);
+    const connection = new Http1Connection(client, handler, counts, () => {
+      this.#connections.delete(open);
+      open = new TunnelConnection(client.transport);
+      this.#connections.add(open);
+      counts.writing++;
+    });
+    open = connection;
+    this.#connections.add(connection);
+    connection.start(early);
+  }
+
+  #startHttp2(client: ClientConnection, socket: Socket | TLSSocket, early: Buffer): void {
+    const { handler, counts } = this.#options;
+    setSocketOptions(socket, transportOptions(client.listener));
+    client.openTls(socket);
+    const connection = new Http2Connection(client, handler, counts, socket, () =>
+      this.#connectionOnClosed(connection),
+    );
     this.#connections.add(connection);
     connection.start(early);
   }

@@ -12,30 +12,37 @@ import { readProxyHeader } from "./proxy-protocol.ts";
 import type { TlsAcceptor, TlsHandshake } from "./tls-acceptor.ts";
 
 /**
- * What a connection says before it speaks HTTP, on listeners with proxy_protocol or ssl:
+ * What a connection says before it speaks HTTP, on listeners with proxy_protocol, ssl or http2:
  *
- *   proxy-header   the PROXY protocol's header         whole → client-hello (ssl) or open
+ *   proxy-header   the PROXY protocol's header         whole → client-hello (ssl), preface (http2) or open
  *   client-hello   the first message of TLS            whole → handshake; something else → open, as plain HTTP
- *   handshake      Node's to do                        done → open
+ *   handshake      Node's to do                        done → open, as what ALPN has chosen
+ *   preface        what HTTP/2 begins with, or not     whole → open, as HTTP/2; something else → open, as HTTP/1.1
  *   over           open, or closed
  *
  * All of it together has to be done within client_header_timeout. Until a ClientHello is there, nothing of TLS is set up.
  */
-type OpeningPhase = "proxy-header" | "client-hello" | "handshake" | "over";
+type OpeningPhase = "proxy-header" | "client-hello" | "handshake" | "preface" | "over";
 
 /** Error log's words for each phase. */
 const DOING: Readonly<Record<OpeningPhase, string>> = {
   "proxy-header": "reading PROXY protocol",
   "client-hello": "SSL handshaking",
   handshake: "SSL handshaking",
+  preface: "waiting for request",
   over: "waiting for request",
 };
 
 /** A fatal alert "unrecognized_name" in a TLS record (RFC 8446 section 6). */
 const ALERT_UNRECOGNIZED_NAME: Buffer = Buffer.from([21, 3, 3, 0, 2, 2, 112]);
 
+/** RFC 9113 section 3.4: what a client with prior knowledge begins with. Nobody's request in HTTP/1.1 does. */
+const PREFACE: Buffer = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "latin1");
+
+export type Protocol = "http/1.1" | "h2";
+
 /** The connection is ready for HTTP. `early` are bytes that have been read already. */
-export type OnOpen = (socket: Socket | TLSSocket, early: Buffer) => void;
+export type OnOpen = (socket: Socket | TLSSocket, protocol: Protocol, early: Buffer) => void;
 
 export class Opening implements TlsHandshake {
   readonly #client: ClientConnection;
@@ -53,7 +60,7 @@ export class Opening implements TlsHandshake {
     this.#socket = socket;
     this.#acceptor = acceptor;
     this.#onOpen = onOpen;
-    this.#phase = client.listener.proxy_protocol ? "proxy-header" : "client-hello";
+    this.#phase = client.listener.proxy_protocol ? "proxy-header" : this.#phaseAfterProxyHeader;
   }
 
   start(): void {
@@ -68,8 +75,10 @@ export class Opening implements TlsHandshake {
     socket.resume();
   }
 
-  /** Nothing is under way yet that could be waited for. */
-  readonly isIdle = false;
+  /** Before HTTP/1.1 a client may well have nothing to say for now; nothing else is under way that could be waited for. */
+  get isIdle(): boolean {
+    return this.#phase === "preface" && this.#bytes.length === 0;
+  }
 
   retire(): void {
     this.#close();
@@ -81,7 +90,7 @@ export class Opening implements TlsHandshake {
 
   onSecure(socket: TLSSocket): void {
     if (this.#phase !== "handshake") return;
-    this.#open(socket);
+    this.#open(socket, socket.alpnProtocol === "h2" ? "h2" : "http/1.1");
   }
 
   onFailure(error: Error): void {
@@ -96,7 +105,13 @@ export class Opening implements TlsHandshake {
   #socketOnData(chunk: Buffer): void {
     this.#bytes = this.#bytes.length === 0 ? chunk : Buffer.concat([this.#bytes, chunk]);
     if (this.#phase === "proxy-header") this.#readProxyHeader();
-    if (this.#phase === "client-hello" && this.#bytes.length > 0) this.#readClientHello();
+    if (this.#bytes.length === 0) return;
+    if (this.#phase === "client-hello") this.#readClientHello();
+    else if (this.#phase === "preface") this.#readPreface();
+  }
+
+  get #phaseAfterProxyHeader(): OpeningPhase {
+    return this.#client.listener.ssl ? "client-hello" : "preface";
   }
 
   #readProxyHeader(): void {
@@ -109,13 +124,19 @@ export class Opening implements TlsHandshake {
     }
     this.#client.proxyProtocol = result.info;
     this.#bytes = this.#bytes.subarray(result.bytes);
-    if (this.#client.listener.ssl) this.#phase = "client-hello";
-    else this.#openPlain();
+    this.#phase = this.#phaseAfterProxyHeader;
+    if (this.#phase === "preface" && !this.#client.offersHttp2) this.#openPlain("http/1.1");
+  }
+
+  #readPreface(): void {
+    const length = Math.min(this.#bytes.length, PREFACE.length);
+    if (this.#bytes.compare(PREFACE, 0, length, 0, length) !== 0) this.#openPlain("http/1.1");
+    else if (length === PREFACE.length) this.#openPlain("h2");
   }
 
   #readClientHello(): void {
     if (!looksLikeTls(this.#bytes[0] ?? 0)) {
-      this.#openPlain();
+      this.#openPlain("http/1.1");
       return;
     }
     const result = readServerName(this.#bytes);
@@ -139,7 +160,7 @@ export class Opening implements TlsHandshake {
     this.#letGo();
     this.#socket.unshift(this.#bytes);
     this.#bytes = NO_BYTES;
-    this.#acceptor.start(settings, this.#socket, this);
+    this.#acceptor.start(settings, this.#client.offersHttp2, this.#socket, this);
   }
 
   #reject(): void {
@@ -149,14 +170,14 @@ export class Opening implements TlsHandshake {
     this.#socket.destroySoon();
   }
 
-  #openPlain(): void {
+  #openPlain(protocol: Protocol): void {
     this.#letGo();
-    this.#open(this.#socket);
+    this.#open(this.#socket, protocol);
   }
 
-  #open(socket: Socket): void {
+  #open(socket: Socket, protocol: Protocol): void {
     this.#finish();
-    this.#onOpen(socket, this.#bytes);
+    this.#onOpen(socket, protocol, this.#bytes);
   }
 
   #fail(message: string): void {

@@ -5,8 +5,9 @@ import { assert } from "../base/assert.ts";
 import type { TlsSettings } from "../compile/plan.ts";
 import { verificationOf } from "./client-verification.ts";
 
-/** HTTP/2 joins the list when there is a connection that speaks it. */
-const ALPN_PROTOCOLS: string[] = ["http/1.1", "http/1.0"];
+/** In order of preference. */
+const ALPN_HTTP1: string[] = ["http/1.1", "http/1.0"];
+const ALPN_HTTP2: string[] = ["h2", ...ALPN_HTTP1];
 
 const TICKET_KEY_BYTES = 48;
 /** OpenSSL's SSL_MAX_SID_CTX_LENGTH. */
@@ -32,6 +33,8 @@ interface HandshakeView extends Server {
  */
 export class TlsAcceptor {
   readonly #servers = new WeakMap<TlsSettings, Server>();
+  /** Those that offer HTTP/2 besides. */
+  readonly #http2Servers = new WeakMap<TlsSettings, Server>();
   readonly #ticketSecret: Buffer;
 
   /** `ticketSecret`: what session tickets are sealed with where no key is configured; the same in all workers. */
@@ -40,9 +43,13 @@ export class TlsAcceptor {
   }
 
   /** Begins the handshake on a socket whose first bytes have been put back. */
-  start(settings: TlsSettings, socket: Socket, handshake: TlsHandshake): void {
-    let server = this.#servers.get(settings);
-    if (server === undefined) this.#servers.set(settings, (server = this.#makeServer(settings)));
+  start(settings: TlsSettings, offersHttp2: boolean, socket: Socket, handshake: TlsHandshake): void {
+    const servers = offersHttp2 ? this.#http2Servers : this.#servers;
+    let server = servers.get(settings);
+    if (server === undefined) {
+      server = this.#makeServer(settings, offersHttp2 ? ALPN_HTTP2 : ALPN_HTTP1);
+      servers.set(settings, server);
+    }
     // Node's public way to give a socket to a TLS server is its "connection" event, and its answers are events, too,
     // which do not say what socket they are about. A view of the server that inherits everything does.
     const view: HandshakeView = Object.create(server);
@@ -50,7 +57,7 @@ export class TlsAcceptor {
     view.emit("connection", socket);
   }
 
-  #makeServer(settings: TlsSettings): Server {
+  #makeServer(settings: TlsSettings, alpnProtocols: string[]): Server {
     const verifiesClient = settings.ssl_verify_client !== "off";
     const identity = sessionIdentity(settings);
     // A resumed session brings back the verdict on the client's certificate but not the chain that it was about; where
@@ -66,7 +73,7 @@ export class TlsAcceptor {
       requestCert: verifiesClient,
       // Refused by an answer that says so (495, 496), as nginx does, not by an alert.
       rejectUnauthorized: false,
-      ALPNProtocols: ALPN_PROTOCOLS,
+      ALPNProtocols: alpnProtocols,
       handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     });
     server.on("secureConnection", function (this: HandshakeView, socket) {

@@ -32,6 +32,7 @@ export function unreadableHead({ startLine, headers }: ReceivedHead, headBytes: 
     authority: null,
     rawPath: "/",
     rawQuery: null,
+    versionMajor: 1,
     versionMinor: 1,
     headers,
     host: null,

@@ -6,7 +6,14 @@ import { TlsAcceptor } from "../listen/tls-acceptor.ts";
 import { connectionCounts } from "../observe/connections.ts";
 import { bindFault } from "./faults.ts";
 import { closeLogs, openLogs } from "./log-files.ts";
+import { RemovalCheck } from "./removal.ts";
 import { requestHandler } from "./request-handler.ts";
+import { PlanTunnels } from "../proxy/plan-tunnels.ts";
+import type { ProxiedTunnel } from "../proxy/live-tunnel.ts";
+import { TunnelRegister } from "../websocket/register.ts";
+
+/** How long the sides of tunnels may take in what they are told when everything ends at once. */
+const FAREWELL_MS = 500;
 
 /** A plan whose files and addresses have been opened, and which can take over at once or be given up. */
 export interface PreparedPlan {
@@ -29,6 +36,8 @@ export class Gate {
   #listeners = new Map<string, Listener>();
   /** Listeners of former plans whose last connections are still open, with the promise of their end. */
   readonly #leaving = new Map<Listener, Promise<void>>();
+  /** Goes from plan to plan, as tunnels do. */
+  readonly #tunnels = new TunnelRegister<ProxiedTunnel>();
   readonly #tls: TlsAcceptor;
 
   /** `ticketSecret`: what session tickets are sealed with, the same in all workers. */
@@ -90,24 +99,70 @@ export class Gate {
       if (!this.#listeners.has(key)) this.#leave(listener);
     }
     if (before !== null) succeed(before, plan);
+    this.#handOnTunnels(plan);
     for (const listener of opened.values()) listener.letGo();
   }
 
+  /**
+   * Turns new tunnels away and asks the open ones to end, as their websocket_drain says, while everything else goes on;
+   * the next {@link commit} ends that. Resolves with true when no tunnel is left, with false at a commit before.
+   */
+  drainTunnels(): Promise<boolean> {
+    this.#tunnels.drainAll("drain");
+    return this.#tunnels.untilEmpty();
+  }
+
+  /** Stops accepting, drains tunnels, and resolves when every connection has come to its end. */
+  drain(): Promise<void> {
+    this.#tunnels.drainAll("shutdown", this.#plan?.main.worker_shutdown_timeout ?? undefined);
+    return this.leave();
+  }
+
   /** Stops accepting and resolves when every connection has come to its own end, tunnels included. */
-  async drain(): Promise<void> {
-    for (const listener of this.#listeners.values()) this.#leave(listener);
-    this.#listeners.clear();
+  async leave(): Promise<void> {
+    this.#leaveAll();
+    await this.#untilGone();
+  }
+
+  /**
+   * Closes everything at once, also what is draining; resolves when the last connection is gone. Where there are tunnels,
+   * all has a moment more, in which their sides are told.
+   */
+  async closeNow(): Promise<void> {
+    this.#leaveAll();
+    this.#tunnels.shutdownAll();
+    await Promise.race([this.#tunnels.untilEmpty(), after(FAREWELL_MS)]);
+    this.#tunnels.destroyAll();
+    for (const listener of this.#leaving.keys()) listener.closeNow();
+    await this.#untilGone();
+  }
+
+  /** A tunnel may outlive its client's connection, and has a line for the log at its end. */
+  async #untilGone(): Promise<void> {
     await Promise.all(this.#leaving.values());
+    await this.#tunnels.untilEmpty();
     this.#release();
   }
 
-  /** Closes everything at once, also what is draining; resolves when the last connection is gone. */
-  async closeNow(): Promise<void> {
+  #leaveAll(): void {
     for (const listener of this.#listeners.values()) this.#leave(listener);
     this.#listeners.clear();
-    for (const listener of this.#leaving.keys()) listener.closeNow();
-    this.#release();
-    await Promise.all(this.#leaving.values());
+  }
+
+  /** New tunnels of the plan stand in the register, and those are drained that have lost what they were for. */
+  #handOnTunnels(plan: Plan): void {
+    this.#tunnels.welcome();
+    const ours = plan.stateful.filter((part) => part instanceof PlanTunnels);
+    for (const part of ours) part.register = this.#tunnels;
+    const isRemovable = ({ rules }: ProxiedTunnel): boolean => rules.websocket_removal === "drain";
+    const candidates = this.#tunnels.filter(isRemovable);
+    if (candidates.length === 0) return;
+    const check = new RemovalCheck(plan, new Map(ours.flatMap((part) => [...part.passes()])));
+    const removed = candidates.filter((tunnel) => check.removedFrom(tunnel) !== null);
+    if (removed.length === 0) return;
+    const message = `draining tunnels that the new configuration has no place for: ${removed.length}`;
+    plan.main.error_log.write("notice", message);
+    this.#tunnels.drain(removed, "drain");
   }
 
   #leave(listener: Listener): void {
@@ -129,6 +184,10 @@ export class Gate {
 /** A secret for a new {@link TlsAcceptor}; 32 bytes are as many as its hash takes in. */
 export function makeTicketSecret(): Buffer {
   return randomBytes(32);
+}
+
+function after(timeMs: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, timeMs).unref());
 }
 
 /** Hands over what the plan before knows, and ends it: what its requests in flight still need lives on with them. */

@@ -1,10 +1,12 @@
 import type { Diagnostic } from "../config/diagnostic.ts";
+import type { TunnelCountsSnapshot } from "../observe/tunnel-counts.ts";
 import type { Source } from "./load.ts";
 import type { ListeningAddress } from "./server.ts";
 
 /**
- * What the main process asks of a worker. `prepare` is answered by `prepared`, `commit` by `committed`, `drain` by
- * `drained` when the last connection has ended; only `stop` lets the worker go.
+ * What the main process asks of a worker. `prepare` is answered by `prepared`, `commit` by `committed`, `drain-tunnels` by
+ * `tunnels-drained` when no tunnel is left or a plan is committed before, `leave` by `left` when the last connection has ended; only `stop` lets the
+ * worker go.
  */
 export type ToWorker =
   | {
@@ -17,8 +19,14 @@ export type ToWorker =
   | { readonly kind: "commit"; readonly generation: number }
   | { readonly kind: "abandon"; readonly generation: number }
   | { readonly kind: "reopen" }
-  | { readonly kind: "drain" }
-  | { readonly kind: "stop" };
+  | { readonly kind: "drain-tunnels" }
+  /** With tunnels drained, or left to end by themselves. */
+  | { readonly kind: "leave"; readonly drains: boolean }
+  | { readonly kind: "stop" }
+  /** Answered by `counted`. */
+  | { readonly kind: "count" }
+  /** What all workers have counted together: the answer to `totals-wanted`. */
+  | { readonly kind: "totals"; readonly id: number; readonly counts: TunnelCountsSnapshot };
 
 /** What a worker answers. */
 export type FromWorker =
@@ -31,4 +39,9 @@ export type FromWorker =
       readonly generation: number;
       readonly addresses: readonly ListeningAddress[];
     }
-  | { readonly kind: "drained" };
+  | { readonly kind: "tunnels-drained"; readonly isEmpty: boolean }
+  | { readonly kind: "left" }
+  | { readonly kind: "counted"; readonly counts: TunnelCountsSnapshot }
+  /** Said unasked, when they have changed. */
+  | { readonly kind: "counts"; readonly counts: TunnelCountsSnapshot }
+  | { readonly kind: "totals-wanted"; readonly id: number };

@@ -37,7 +37,8 @@ export function run(source: Source, compiled: Compiled, options: RunOptions = {}
  * What the main process is doing, and what ends it. The signals mean what they mean to nginx:
  *
  *   starting   applying the first plan       applied → serving; refused → over; TERM, INT, QUIT → stopping
- *   serving    HUP reloads                   QUIT → draining; TERM, INT → stopping
+ *   serving    HUP reloads, USR2 drains the  QUIT → draining; TERM, INT → stopping
+ *              tunnels alone
  *   draining   letting everything come to    the last connection's end → over; TERM, INT → stopping,
  *              its own end                   and so does worker_shutdown_timeout
  *   stopping   closing everything            done → over
@@ -60,6 +61,8 @@ class MainProcess {
   #plan: Plan;
   #phase: Phase = "starting";
   #pidFile: string | null = null;
+  /** Tunnels are being drained, or have been, and new ones refused. */
+  #isDraining = false;
   #reload: "none" | "running" | "wanted" = "none";
   /** The apply or reload that is under way. */
   #work: Promise<void> = Promise.resolve();
@@ -91,7 +94,7 @@ class MainProcess {
       .on("SIGQUIT", () => this.#quit())
       .on("SIGHUP", () => this.#wantReload())
       .on("SIGUSR1", () => this.#reopenLogs())
-      .on("SIGUSR2", () => this.#log("notice", "signal 12 (SIGUSR2) received, which means nothing here"));
+      .on("SIGUSR2", () => void this.#untilApplied().then(() => this.#drainTunnels()));
     return new Promise((resolve) => {
       this.#resolve = resolve;
       this.#work = this.#start();
@@ -110,11 +113,11 @@ class MainProcess {
     this.#phase = "serving";
     this.#announce();
     this.#options.onReady?.(this.#server.addresses);
-    if (this.#reload === "wanted") this.#wantReload();
+    this.#goOnReloading();
   }
 
   #stop(why: string): void {
-    if (this.#phase === "stopping" || this.#phase === "over") return;
+    if (this.#isOver) return;
     this.#phase = "stopping";
     this.#log("notice", why);
     void this.#server.stop().then(() => this.#end(0));
@@ -131,9 +134,29 @@ class MainProcess {
     void this.#work.then(() => this.#server.drain()).then(() => this.#end(0));
   }
 
+  /** The end of what is being applied now, and of the reload that is remembered behind it. */
+  #untilApplied(): Promise<void> {
+    return this.#reload === "wanted" ? this.#work.then(() => this.#work) : this.#work;
+  }
+
+  /** After whatever was being applied when the signal came: what was asked for last is to hold. */
+  async #drainTunnels(): Promise<void> {
+    const received = "signal 12 (SIGUSR2) received";
+    if (this.#phase !== "serving") return this.#log("notice", `${received}, ignored: shutting down`);
+    if (this.#isDraining) return this.#log("notice", `${received}, ignored: tunnels are being drained`);
+    this.#isDraining = true;
+    this.#log("notice", `${received}, draining tunnels; new ones are refused until a reload`);
+    const isEmpty = await this.#server.drainTunnels();
+    if (isEmpty && this.#phase === "serving")
+      this.#log("notice", "no tunnels are left; everything else is served as before");
+  }
+
   #wantReload(): void {
-    if (this.#phase === "starting" || this.#reload === "running") {
+    if (this.#phase === "starting") {
       this.#reload = "wanted";
+    } else if (this.#reload !== "none") {
+      this.#reload = "wanted";
+      this.#log("notice", "signal 1 (SIGHUP) received, another reload follows this one");
     } else if (this.#phase === "serving") {
       this.#reload = "running";
       this.#log("notice", "signal 1 (SIGHUP) received, reconfiguring");
@@ -148,18 +171,31 @@ class MainProcess {
     for (const diagnostic of result.diagnostics) this.#log(diagnostic.severity, headline(diagnostic));
     const isAccepted = result.plan !== null && (await this.#reconfigure({ ...result, plan: result.plan }));
     if (!isAccepted) this.#log("notice", "the configuration in force stays as it is");
-    const isWantedAgain = this.#reload === "wanted";
+    this.#goOnReloading();
+  }
+
+  /** With the reload that has been remembered, if one has. */
+  #goOnReloading(): void {
+    const isWanted = this.#reload === "wanted";
     this.#reload = "none";
-    if (isWantedAgain) this.#wantReload();
+    if (isWanted) this.#wantReload();
+  }
+
+  get #isOver(): boolean {
+    return this.#phase === "stopping" || this.#phase === "over";
   }
 
   async #reconfigure(next: Compiled): Promise<boolean> {
     if (this.#phase !== "serving") return false;
     const warnings = whatNeedsRestart(this.#plan, next.plan, this.#hasWorkers);
     const faults = await this.#apply(next);
+    // TERM ends workers in the middle of it, and that they have ended is no fault then.
+    if (this.#isOver) return false;
     for (const each of faults) this.#log(each.severity, headline(each));
     if (faults.length > 0) return false;
     this.#plan = next.plan;
+    if (this.#isDraining) this.#log("notice", "new tunnels are welcome again");
+    this.#isDraining = false;
     for (const warning of warnings) this.#log("warn", warning);
     this.#announce();
     return true;

@@ -10,9 +10,14 @@ export interface Server {
    * been prepared, `confirm` has the last word: faults of its own are a refusal, too.
    */
   apply(plan: Plan, source: Source, confirm: () => readonly Diagnostic[]): Promise<readonly Diagnostic[]>;
-  /** Stops accepting and resolves when everything has come to its own end. Not while a plan is being applied. */
+  /**
+   * Turns new tunnels away and drains the open ones, until the next plan is applied; everything else goes on. Resolves with
+   * true when no tunnel is left, with false when that plan is applied before.
+   */
+  drainTunnels(): Promise<boolean>;
+  /** Stops accepting, drains tunnels, and resolves when everything has come to its end. Not while a plan is being applied. */
   drain(): Promise<void>;
-  /** Ends everything at once, whatever is under way. */
+  /** Ends everything at once, whatever is under way, but for a moment in which the sides of tunnels are told. */
   stop(): Promise<void>;
   /** Tells other processes to open their logs anew; this one has done so. */
   reopenLogs(): void;

@@ -14,6 +14,7 @@ export function createSingleServer(): Server {
       else gate.commit(result.prepared);
       return faults;
     },
+    drainTunnels: () => gate.drainTunnels(),
     drain: () => gate.drain(),
     stop: () => gate.closeNow(),
     reopenLogs() {},

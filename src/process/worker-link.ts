@@ -1,12 +1,15 @@
 import cluster, { type Worker } from "node:cluster";
 import { fileURLToPath } from "node:url";
 import type { Diagnostic } from "../config/diagnostic.ts";
+import type { TunnelCountsSnapshot } from "../observe/tunnel-counts.ts";
 import { fault } from "./faults.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 import type { ListeningAddress } from "./server.ts";
 
 /** How long a worker may take to start, to prepare a plan or to commit one before it counts as stuck. */
 const ANSWER_MS_MAX = 60_000;
+/** How long it may take to say what it has counted. */
+const COUNT_MS_MAX = 500;
 
 /** How a worker ended, as the log says it: `exited with code 1`. */
 export interface WorkerEnd {
@@ -29,6 +32,10 @@ export function setUpCluster(): void {
 export class WorkerLink {
   readonly startedAtMs: number = performance.now();
   readonly ended: Promise<WorkerEnd>;
+  /** Told what it has counted, unasked. */
+  onCounts: (counts: TunnelCountsSnapshot) => void = () => {};
+  /** It wants to know what all have counted: to be answered by `totals`. */
+  onTotalsWanted: (id: number) => void = () => {};
   readonly #worker: Worker;
   /** Set once the process has ended. */
   #end: WorkerEnd | null = null;
@@ -45,7 +52,16 @@ export class WorkerLink {
         for (const fail of this.#unanswered) fail(end.text);
         resolve(end);
       };
-      worker.on("exit", (code, signal) => finish(describeEnd(code, signal)));
+      worker.on("message", (message: FromWorker) => {
+        if (message.kind === "counts") this.onCounts(message.counts);
+        if (message.kind === "totals-wanted") this.onTotalsWanted(message.id);
+      });
+      worker.on("exit", (code, signal) => {
+        const end = describeEnd(code, signal);
+        // What it has said last may still stand in the channel.
+        if (worker.isConnected()) worker.once("disconnect", () => finish(end));
+        else finish(end);
+      });
       // A channel that breaks while a message is under way: the exit that follows says the rest. Without a process
       // nothing follows.
       worker.on("error", (error) => {
@@ -83,10 +99,25 @@ export class WorkerLink {
     return answer.kind === "committed" ? answer.addresses : null;
   }
 
-  /** Resolves when the worker's last connection has ended. */
-  async drain(): Promise<void> {
-    this.tell({ kind: "drain" });
-    await this.#answer("drained", undefined, null);
+  /** Resolves with true when the worker's last tunnel has ended, or the worker itself; with false at a commit before. */
+  async drainTunnels(): Promise<boolean> {
+    this.tell({ kind: "drain-tunnels" });
+    const answer = await this.#answer("tunnels-drained", undefined, null);
+    return answer.kind !== "tunnels-drained" || answer.isEmpty;
+  }
+
+  /** Lets the worker accept nothing more; resolves when its last connection has ended. */
+  async leave(drains: boolean): Promise<void> {
+    this.tell({ kind: "leave", drains });
+    await this.#answer("left", undefined, null);
+  }
+
+  /** What it has counted; null where it does not say. */
+  async count(): Promise<TunnelCountsSnapshot | null> {
+    if (!this.#isListening || this.#end !== null) return null;
+    this.tell({ kind: "count" });
+    const answer = await this.#answer("counted", undefined, COUNT_MS_MAX);
+    return answer.kind === "counted" ? answer.counts : null;
   }
 
   /** Lets the worker end: at once, if it does not listen. */

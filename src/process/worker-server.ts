@@ -1,6 +1,7 @@
 import type { Plan } from "../compile/plan.ts";
 import type { Diagnostic } from "../config/diagnostic.ts";
 import { headline } from "../config/format-diagnostic.ts";
+import { CountsLedger } from "./counts-ledger.ts";
 import { makeTicketSecret } from "./gate.ts";
 import { removeStaleSocket } from "../listen/stale-socket.ts";
 import type { Source } from "./load.ts";
@@ -13,8 +14,8 @@ const EARLY_END_MS = 1000;
 /** The replacement of a worker that did not get going waits: so long at first, twice as long each time, at most so long. */
 const RESPAWN_DELAY_MS = 1000;
 const RESPAWN_DELAY_MS_MAX = 32_000;
-/** Workers that have been told to stop and have not are killed after this. */
-const STOP_MS_MAX = 1000;
+/** Workers that have been told to stop and have not are killed after this. To tell thousands of tunnels takes its time. */
+const STOP_MS_MAX = 5000;
 
 interface Applied {
   readonly plan: Plan;
@@ -41,7 +42,10 @@ export class WorkerServer implements Server {
   #generation = 0;
   #addresses: readonly ListeningAddress[] = [];
   #isEnding = false;
+  /** Tunnels are being drained, or are gone, and new ones turned away. */
+  #isDraining = false;
   readonly #members = new Set<Member>();
+  readonly #ledger: CountsLedger = new CountsLedger();
   readonly #log: WriteLog;
   readonly #ticketSecret: Buffer = makeTicketSecret();
   /** Replacements that wait for their time. */
@@ -71,11 +75,19 @@ export class WorkerServer implements Server {
     });
   }
 
+  async drainTunnels(): Promise<boolean> {
+    const answers = await this.#inTurn(async () => {
+      this.#isDraining = true;
+      return [...this.#members].map(({ link }) => link.drainTunnels());
+    });
+    return (await Promise.all(answers)).every((isEmpty) => isEmpty);
+  }
+
   async drain(): Promise<void> {
     this.#isEnding = true;
     this.#cancelReplacements();
     await this.#turn;
-    for (const member of this.#members) this.#dismiss(member);
+    for (const member of this.#members) this.#dismiss(member, true);
     await this.#allGone();
   }
 
@@ -111,9 +123,10 @@ export class WorkerServer implements Server {
     }
     const before = this.#applied;
     this.#applied = next;
+    this.#isDraining = false;
     const committed = await Promise.all(staying.map((member) => this.#commit(member, next)));
     this.#addresses = committed.find((addresses) => addresses !== null) ?? this.#addresses;
-    for (const member of present.slice(wanted)) this.#dismiss(member);
+    for (const member of present.slice(wanted)) this.#dismiss(member, false);
     if (before !== null) closeLogs(before.plan);
     return [];
   }
@@ -127,8 +140,11 @@ export class WorkerServer implements Server {
   }
 
   #fork(failures: number): Member {
-    const member: Member = { link: new WorkerLink(), failures, role: "starting" };
+    const link = new WorkerLink();
+    const member: Member = { link, failures, role: "starting" };
     this.#members.add(member);
+    link.onCounts = (counts) => this.#ledger.note(link, counts);
+    link.onTotalsWanted = (id) => void this.#tellTotals(link, id);
     void member.link.ended.then((end) => this.#memberOnEnd(member, end));
     return member;
   }
@@ -146,11 +162,11 @@ export class WorkerServer implements Server {
   }
 
   /** Lets a worker go when its last connection has ended. */
-  #dismiss(member: Member): void {
-    if (member.role === "leaving") return;
+  #dismiss(member: Member, drains: boolean): void {
+    if (member.role === "leaving" && !drains) return;
     member.role = "leaving";
     // Only now that it has said so is nothing on its way to it any more.
-    void member.link.drain().then(() => member.link.stop());
+    void member.link.leave(drains).then(() => member.link.stop());
   }
 
   /** Ends a worker that never served. */
@@ -159,12 +175,19 @@ export class WorkerServer implements Server {
     member.link.stop();
   }
 
+  async #tellTotals(link: WorkerLink, id: number): Promise<void> {
+    const counts = await this.#ledger.total([...this.#members].map((member) => member.link));
+    link.tell({ kind: "totals", id, counts });
+  }
+
   #memberOnEnd(member: Member, end: WorkerEnd): void {
     this.#members.delete(member);
+    const lost = this.#ledger.close(member.link, end.inOrder);
     if (member.role !== "serving" || this.#isEnding) return;
     const isEarly = performance.now() - member.link.startedAtMs < EARLY_END_MS;
     const level = end.inOrder ? "notice" : "alert";
     this.#log(level, `worker process ${member.link.pid} ${end.text}; another one takes its place`);
+    if (lost > 0) this.#log("notice", `tunnels that ended with worker process ${member.link.pid}: ${lost}`);
     this.#replaceLater(isEarly ? member.failures + 1 : 0);
   }
 
@@ -187,6 +210,7 @@ export class WorkerServer implements Server {
     if (this.#isEnding) return;
     if (faults.length === 0) {
       await this.#commit(member, applied);
+      if (this.#isDraining) member.link.tell({ kind: "drain-tunnels" });
       return;
     }
     for (const each of faults) this.#log("emerg", headline(each));

@@ -1,3 +1,4 @@
+import cluster from "node:cluster";
 import { byteStringFromText } from "../base/bytes.ts";
 import type { Plan } from "../compile/plan.ts";
 import { headline } from "../config/format-diagnostic.ts";
@@ -8,6 +9,7 @@ import { flushLogs, reopenLogs } from "./log-files.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 import { changeDirectory, dropPrivileges } from "./privileges.ts";
 import { listeningAddresses } from "./single-server.ts";
+import { shareCounts } from "./worker-counts.ts";
 
 /** Runs this process as a worker: it does what the main process says, and ends when told to or when that one is gone. */
 export function runWorker(): void {
@@ -19,12 +21,15 @@ export function runWorker(): void {
     () => flushLogs(plan()),
   );
   process.on("message", (message: ToWorker) => worker.obey(message));
-  // Without the main process nobody would ever stop this one.
-  process.on("disconnect", () => worker.end());
-  process.on("SIGTERM", () => worker.end());
+  // Without the main process nobody would ever stop this one. Node would end it on the spot, its tunnels untold, unless it
+  // takes the disconnect for one of our own.
+  if (cluster.worker !== undefined) cluster.worker.exitedAfterDisconnect = true;
+  process.on("disconnect", () => void worker.end());
+  process.on("SIGTERM", () => void worker.end());
   // A terminal sends Ctrl-C to the whole group; the main process decides what becomes of its workers.
   for (const signal of ["SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const)
     process.on(signal, () => {});
+  shareCounts();
   answer({ kind: "started" });
 }
 
@@ -45,19 +50,22 @@ class WorkerProcess {
       case "abandon":
         this.#inTurn(() => this.#abandon());
         break;
-      case "drain":
-        this.#inTurn(() => this.#drain());
+      case "drain-tunnels":
+        this.#inTurn(() => this.#drainTunnels());
+        break;
+      case "leave":
+        this.#inTurn(() => this.#leave(message.drains));
         break;
       case "reopen":
         this.#reopen();
         break;
       case "stop":
-        this.end();
+        void this.end();
     }
   }
 
-  end(): void {
-    void this.gate?.closeNow();
+  async end(): Promise<void> {
+    await this.gate?.closeNow();
     process.exit(0);
   }
 
@@ -87,10 +95,15 @@ class WorkerProcess {
     this.#prepared = null;
   }
 
-  async #drain(): Promise<void> {
+  /** Nobody waits for the last tunnel: a plan may come before. */
+  #drainTunnels(): void {
+    void this.gate?.drainTunnels().then((isEmpty) => answer({ kind: "tunnels-drained", isEmpty }));
+  }
+
+  #leave(drains: boolean): void {
     process.title = "wsgate: worker process is shutting down";
-    await this.gate?.drain();
-    answer({ kind: "drained" });
+    const left = drains ? this.gate?.drain() : this.gate?.leave();
+    void left?.then(() => answer({ kind: "left" }));
   }
 
   #reopen(): void {

@@ -4,6 +4,7 @@ import type { Outcome } from "../compile/outcome.ts";
 import type { BodyFailure, Request } from "../compile/request.ts";
 import type { ResponseHead } from "../http/head-parser.ts";
 import type { HeaderList } from "../http/header-list.ts";
+import { tunnelCounts } from "../observe/tunnel-counts.ts";
 import type { Tries } from "../upstream/balancer.ts";
 import type { Peer, PeerOutcome } from "../upstream/peer.ts";
 import { AnswerFlow, type FlowLimits } from "./answer-flow.ts";
@@ -131,8 +132,8 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
       nowMs,
     );
     this.#attempt = attempt;
-    request.attempts ??= [];
-    request.attempts.push(attempt);
+    // A list of the right length: one that grows makes room for sixteen, and a tunnel keeps it.
+    request.attempts = request.attempts === null ? [attempt] : [...request.attempts, attempt];
     const separator = attempt.address.startsWith("unix:") ? ":" : "";
     request.upstreamUrl = `${scheme}://${attempt.address}${separator}${this.#target}`;
     if (peer === null) return this.#failTry(NO_LIVE_UPSTREAMS);
@@ -250,6 +251,7 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
     request.upstreamHeaders = head.headers;
     const failure = statusFailure(head.status);
     if (failure !== null && this.#mayTryAgain(failure.condition, 2)) return this.#failTry(failure);
+    if (this.#isWebSocket) tunnelCounts.refuse("upstream", `status-${head.status}`);
     const instead = answerInstead(request, rules, head);
     if (instead !== null) {
       this.#endTry("success", false);
@@ -288,7 +290,7 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
   onSwitchingProtocols(head: ResponseHead, rest: Buffer): void {
     const request = this.#request;
     const connection = this.#connection;
-    assert(connection !== null, "an answer comes on a connection");
+    assert(connection !== null && this.#destination !== null, "an answer comes on a connection");
     this.#attempt?.onHead(head.status, performance.now());
     request.upstreamHeaders = head.headers;
     const failure = switchFailure(head, this.#offer, this.#rules);
@@ -298,8 +300,8 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
     this.#leave();
     this.#phase = "tunnel";
     connection.transport.pause();
-    const isWebSocket = this.#offer !== null && this.#offer.handshake !== null;
-    beginTunnel(request, connection, this.#rules, rest, isWebSocket, () => this.#endTry("success", false));
+    const ends = { connection, group: this.#destination.group };
+    beginTunnel(request, ends, this.#rules, rest, this.#isWebSocket, () => this.#endTry("success", false));
   }
 
   onUpstreamTimeout(): void {
@@ -335,12 +337,24 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
       return this.#connect();
     }
     if (failure.retry === "next" && this.#mayTryAgain(failure.condition, 1)) return this.#connect();
+    this.#countRefusal(failure);
     const { status, body } = failure;
     this.#finishWith(
       body === null
         ? { kind: "status", status }
         : { kind: "answer", status, body, contentType: "text/plain", headers: [] },
     );
+  }
+
+  /** A WebSocket that nobody has answered. */
+  #countRefusal({ condition, blame }: Failure): void {
+    if ((condition !== "error" && condition !== "timeout") || !this.#isWebSocket) return;
+    const rule = condition === "timeout" ? "timeout" : "no-answer";
+    tunnelCounts.refuse(blame === "proxy" ? "proxy" : "upstream", rule);
+  }
+
+  get #isWebSocket(): boolean {
+    return this.#offer !== null && this.#offer.handshake !== null;
   }
 
   #log(failure: Failure): void {

@@ -3,6 +3,7 @@ import type { Request } from "../compile/request.ts";
 import type { Template } from "../compile/template.ts";
 import { parseTokenList, withoutControls } from "../http/tokens.ts";
 import { escapeTarget } from "../http/uri.ts";
+import { withoutDeflate } from "../websocket/deflate-parameters.ts";
 
 /** `proxy_set_header`, one line of it. An empty value sends no header. */
 export interface SetHeader {
@@ -19,9 +20,16 @@ export interface SentUpgrade {
   readonly connection: ByteString;
   /** Whatever proxy_http_version says: HTTP/1.0 has no upgrades. */
   readonly needsHttp11: boolean;
+  /** The client's offer to compress a WebSocket is not the upstream's to accept. */
+  readonly withholdsDeflate: boolean;
 }
 
-export const NO_UPGRADE: SentUpgrade = { upgrade: "", connection: "", needsHttp11: false };
+export const NO_UPGRADE: SentUpgrade = {
+  upgrade: "",
+  connection: "",
+  needsHttp11: false,
+  withholdsDeflate: false,
+};
 
 const HTTP_11 = " HTTP/1.1\r\n";
 
@@ -100,7 +108,7 @@ export class RequestHeadPlan {
     method: ByteString,
     target: ByteString,
     bodyLength: SentBodyLength,
-    { upgrade, connection, needsHttp11 }: SentUpgrade,
+    { upgrade, connection, needsHttp11, withholdsDeflate }: SentUpgrade,
   ): ByteString {
     let head = `${method} ${escapeTarget(target)}${needsHttp11 ? HTTP_11 : this.#versionLine}`;
     for (const part of this.#parts) {
@@ -110,11 +118,11 @@ export class RequestHeadPlan {
     if (connection !== "") head += headerLine("Connection", connection);
     if (bodyLength === "chunked") head += "Transfer-Encoding: chunked\r\n";
     else if (bodyLength !== "none") head += `Content-Length: ${bodyLength}\r\n`;
-    if (this.#passesClientHeaders) head += this.#clientLines(request);
+    if (this.#passesClientHeaders) head += this.#clientLines(request, withholdsDeflate);
     return `${head}\r\n`;
   }
 
-  #clientLines(request: Request): ByteString {
+  #clientLines(request: Request, withholdsDeflate: boolean): ByteString {
     const { headers } = request.head;
     const connection = headers.get("connection");
     const named = connection === undefined ? NO_NAMES : namedByConnection(headers.getAll("connection"));
@@ -122,7 +130,10 @@ export class RequestHeadPlan {
     for (let i = 0; i < headers.length; i++) {
       const lower = headers.lowerNameAt(i);
       if (this.#notPassed.has(hyphenated(lower)) || (named.length > 0 && named.includes(lower))) continue;
-      lines += `${headers.nameAt(i)}: ${headers.valueAt(i)}\r\n`;
+      const value = headers.valueAt(i);
+      if (withholdsDeflate && lower === "sec-websocket-extensions")
+        lines += headerLine(headers.nameAt(i), withoutDeflate(value));
+      else lines += `${headers.nameAt(i)}: ${value}\r\n`;
     }
     return lines;
   }

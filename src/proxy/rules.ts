@@ -5,6 +5,7 @@ import type { PeerGroup } from "../upstream/peer-group.ts";
 import type { FlowLimits } from "./answer-flow.ts";
 import type { CookieRules } from "./cookies.ts";
 import type { DialRoute, DialSettings } from "./dial.ts";
+import type { PlanTunnels } from "./plan-tunnels.ts";
 import type { RedirectRule } from "./redirects.ts";
 import type { UpgradeRules } from "./upgrade.ts";
 import type { UpstreamReader } from "./upstream-reader.ts";
@@ -72,6 +73,7 @@ export type IgnorableHeader = (typeof IGNORABLE_HEADERS)[number];
  */
 export interface ProxyRules extends DialSettings, UpgradeRules {
   readonly proxy_pass: ProxyPass;
+  readonly tunnels: PlanTunnels;
   /** The request target that goes upstream, given what the location and proxy_pass say about it. */
   readonly target: (request: Request) => ByteString;
   readonly proxy_http_version: "1.0" | "1.1";

@@ -5,6 +5,9 @@ import type { Request } from "../compile/request.ts";
 import type { Scope } from "../compile/scope.ts";
 import type { RequestHead, ResponseHead } from "../http/head-parser.ts";
 import { parseTokenList } from "../http/tokens.ts";
+import { tunnelCounts } from "../observe/tunnel-counts.ts";
+import { quoted } from "../observe/quoted.ts";
+import type { CompressionSettings } from "../websocket/compression.ts";
 import {
   type BrokenRule,
   brokenClientRule,
@@ -13,17 +16,25 @@ import {
   clientHandshake,
   type HandshakeStrictness,
 } from "../websocket/handshake.ts";
+import { type AllowedOrigins, originFault, type OriginFault } from "../websocket/origins.ts";
+import type { DrainRules } from "../websocket/register.ts";
 import type { WatchSettings } from "../websocket/tunnel-watch.ts";
 import { type Failure, upstreamFailure } from "./failure.ts";
 import { NO_UPGRADE, type RequestHeadPlan, type SentUpgrade } from "./request-head.ts";
+import type { TunnelLogSettings } from "./tunnel-log.ts";
 
-/** The directives about upgrades, and about the tunnels that come of them. */
-export interface UpgradeSettings extends WatchSettings {
+/** The directives about the opening of tunnels. */
+export interface OpeningSettings {
   readonly websocket_upgrade: "auto" | "manual" | "off";
   readonly websocket_handshake: HandshakeStrictness;
   /** Names in lower case, or every protocol but h2c. */
   readonly proxy_upgrade_protocols: "any" | ReadonlySet<ByteString>;
+  readonly websocket_allowed_origins: AllowedOrigins;
+  readonly websocket_compression: CompressionSettings;
 }
+
+/** The directives about upgrades, and about the tunnels that come of them. */
+export interface UpgradeSettings extends OpeningSettings, WatchSettings, DrainRules, TunnelLogSettings {}
 
 /** The same for every level of a configuration: the websocket module reads them, the proxy module goes by them. */
 export const UPGRADE_SETTINGS: SharedKey<WeakMap<Scope, UpgradeSettings>> = {
@@ -40,7 +51,7 @@ export interface UpgradeRules extends UpgradeSettings {
 export interface UpgradeOffer {
   /** Upgrade as the client wrote it. */
   readonly value: ByteString;
-  /** The protocols in it, in lower case. */
+  /** The protocols in it, in lower case; empty for a WebSocket. */
   readonly protocols: readonly ByteString[];
   /** Set for a WebSocket. */
   readonly handshake: ClientHandshake | null;
@@ -51,6 +62,8 @@ export type UpgradeDecision =
   | { readonly kind: "offer"; readonly offer: UpgradeOffer }
   | { readonly kind: "refuse"; readonly outcome: Outcome }
   | null;
+
+const NONE: readonly ByteString[] = [];
 
 /** HTTP/2 without TLS: a tunnel would let a client speak to the upstream past every rule of this proxy. */
 const NEVER_TUNNELLED = "h2c";
@@ -77,16 +90,30 @@ function decideWebSocket(
   protocols: readonly ByteString[],
 ): UpgradeDecision {
   if (rules.websocket_upgrade === "off") {
+    tunnelCounts.refuse("proxy", "websocket-upgrade-off");
     return { kind: "refuse", outcome: { kind: "status", status: 426 } };
   }
   if (!passesOn(rules) || !mayBeSent(protocols, rules)) return null;
   const broken = brokenClientRule(request.head, rules.websocket_handshake);
-  if (broken === null) {
-    return { kind: "offer", offer: { value, protocols, handshake: clientHandshake(request.head) } };
+  if (broken !== null) {
+    const message = describeBroken("client sent", "opening handshake", broken);
+    request.log("error", message);
+    tunnelCounts.refuse("client", broken.name);
+    return { kind: "refuse", outcome: refusal(request.head, broken, message) };
   }
-  const message = describeBroken("client sent", "opening handshake", broken);
-  request.log("error", message);
-  return { kind: "refuse", outcome: refusal(request.head, broken, message) };
+  const fault = originFault(request.head, request.connection.scheme, rules.websocket_allowed_origins);
+  if (fault !== null) return { kind: "refuse", outcome: refuseOrigin(request, fault) };
+  const handshake = clientHandshake(request.head, rules.websocket_compression.kind !== "pass");
+  // Only what is no WebSocket is known by its protocols alone.
+  return { kind: "offer", offer: { value, protocols: NONE, handshake } };
+}
+
+/** The body goes to somebody else's page, so it tells nothing but the rule. */
+function refuseOrigin(request: Request, { rule, message, origin }: OriginFault): Outcome {
+  const text = `WebSocket refused: ${message} (rule "${rule}")`;
+  request.log("error", `${text}: ${quoted(origin)}`);
+  tunnelCounts.refuse("client", rule);
+  return { kind: "answer", status: 403, body: `${text}\n`, contentType: "text/plain", headers: [] };
 }
 
 /** An unknown version is answered as RFC 6455 section 4.4 asks; everything else is a bad request. */
@@ -103,16 +130,19 @@ function refusal({ headers }: RequestHead, broken: BrokenRule, message: string):
 
 /** The values of Upgrade and Connection that go upstream; empty ones are not sent. */
 export function sentUpgrade(request: Request, rules: UpgradeRules, offer: UpgradeOffer | null): SentUpgrade {
+  const withholdsDeflate = offer?.handshake?.isDeflateWithheld ?? false;
   if (writesUpgrade(rules)) {
-    return offer === null ? NO_UPGRADE : { upgrade: offer.value, connection: "upgrade", needsHttp11: true };
+    return offer === null
+      ? NO_UPGRADE
+      : { upgrade: offer.value, connection: "upgrade", needsHttp11: true, withholdsDeflate };
   }
   const connection = rules.head.connection?.render(request) ?? "";
   const upgrade = rules.head.upgrade?.render(request) ?? "";
-  if (upgrade === "") return { upgrade, connection, needsHttp11: false };
+  if (upgrade === "") return { upgrade, connection, needsHttp11: false, withholdsDeflate };
   const isDenied = offer === null && request.head.headers.has("upgrade");
   if (!isDenied && mayBeSent(parseTokenList(upgrade), rules))
-    return { upgrade, connection, needsHttp11: false };
-  return { upgrade: "", connection: withoutUpgrade(connection), needsHttp11: false };
+    return { upgrade, connection, needsHttp11: false, withholdsDeflate };
+  return { upgrade: "", connection: withoutUpgrade(connection), needsHttp11: false, withholdsDeflate };
 }
 
 /** Why an upstream's 101 is not the answer to what the client asked for; null if it is, and the tunnel may begin. */
@@ -129,6 +159,7 @@ export function switchFailure(
   }
   const broken = brokenUpstreamRule(head, offer.handshake, rules.websocket_handshake);
   if (broken === null) return null;
+  tunnelCounts.refuse("upstream", broken.name);
   const message = describeBroken("upstream sent", "answer to the opening handshake", broken);
   return { ...upstreamFailure("invalid_header", message), body: `${message}\n` };
 }
@@ -141,6 +172,11 @@ export function writesUpgrade({ websocket_upgrade, head }: UpgradeRules): boolea
     head.upgrade === null &&
     (head.connection === null || head.connection.constant === "")
   );
+}
+
+/** Whether a client's opening handshake may become a tunnel under these rules. */
+export function passesWebSockets(rules: UpgradeRules): boolean {
+  return rules.websocket_upgrade !== "off" && passesOn(rules) && mayBeSent(["websocket"], rules);
 }
 
 /** Whether Upgrade reaches the upstream at all. */
@@ -173,6 +209,7 @@ function withoutUpgrade(connection: ByteString): ByteString {
     .join(", ");
 }
 
-function describeBroken(who: string, what: string, { name, requirement, section }: BrokenRule): string {
-  return `${who} an invalid WebSocket ${what}: ${requirement} (rule "${name}", RFC 6455 section ${section})`;
+function describeBroken(who: string, what: string, broken: BrokenRule): string {
+  const { name, requirement, section, rfc = 6455 } = broken;
+  return `${who} an invalid WebSocket ${what}: ${requirement} (rule "${name}", RFC ${rfc} section ${section})`;
 }

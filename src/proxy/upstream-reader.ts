@@ -1,3 +1,4 @@
+import { assert } from "../base/assert.ts";
 import type { ByteString } from "../base/bytes.ts";
 import type { TransportListener } from "../base/transport.ts";
 import { BodyParser, type BodySink } from "../http/body-parser.ts";
@@ -39,8 +40,9 @@ const TOO_MANY_INTERIM_HEADS = upstreamFailure("invalid_header", "upstream sent 
 export class UpstreamReader implements TransportListener, BodySink {
   #phase: "idle" | "head" | "body" = "idle";
   #listener: AnswerListener | null = null;
-  readonly #head: ResponseHeadParser = new ResponseHeadParser("GET");
-  readonly #body: BodyParser = new BodyParser(NO_BODY, this);
+  /** The parsers; null once the connection is a tunnel's, which would keep them for as long as it lives. */
+  #head: ResponseHeadParser | null = new ResponseHeadParser("GET");
+  #body: BodyParser | null = new BodyParser(NO_BODY, this);
   #trailers: HeaderList | null = null;
   #keepAlive = false;
   #interimHeads = 0;
@@ -56,6 +58,7 @@ export class UpstreamReader implements TransportListener, BodySink {
     this.#trailers = null;
     this.#interimHeads = 0;
     this.hasBegun = false;
+    assert(this.#head !== null, "a tunnel's connection carries no further request");
     this.#head.reset(method, {
       clientHeaderBufferBytes: headBytesMax,
       largeBufferBytes: 0,
@@ -92,8 +95,8 @@ export class UpstreamReader implements TransportListener, BodySink {
   }
 
   onEnd(): void {
-    if (this.#phase === "body") this.#body.end();
-    if (this.#phase === "body" && this.#body.state === "done") this.#finish(false);
+    if (this.#phase === "body") this.#body?.end();
+    if (this.#phase === "body" && this.#body?.state === "done") this.#finish(false);
     else this.#fail(CLOSED_PREMATURELY);
   }
 
@@ -117,6 +120,7 @@ export class UpstreamReader implements TransportListener, BodySink {
 
   #readHead(chunk: Buffer, start: number, end: number): number {
     const parser = this.#head;
+    assert(parser !== null, "a head is read with a parser");
     const at = start + parser.execute(chunk, start, end);
     if (parser.error !== null) {
       const isTooBig = ["header-too-large", "too-many-headers"].includes(parser.error.rule);
@@ -131,27 +135,31 @@ export class UpstreamReader implements TransportListener, BodySink {
   #takeHead(head: ResponseHead, chunk: Buffer, at: number, end: number): void {
     const listener = this.#listener;
     if (head.isInterim) {
-      this.#head.reset();
+      this.#head?.reset();
       if (++this.#interimHeads > INTERIM_HEADS_MAX) this.#fail(TOO_MANY_INTERIM_HEADS);
       else listener?.onInterimHead(head);
       return;
     }
     if (head.status === 101) {
       this.abandon();
+      this.#head = null;
+      this.#body = null;
       listener?.onSwitchingProtocols(head, at < end ? Buffer.from(chunk.subarray(at, end)) : NOTHING);
       return;
     }
     this.#phase = "body";
     this.#keepAlive = head.keepAlive;
-    this.#body.reset(head.framing);
+    this.#body?.reset(head.framing);
     listener?.onAnswerHead(head);
-    if (this.#phase === "body" && this.#body.state === "done") this.#finish(at === end);
+    if (this.#phase === "body" && this.#body?.state === "done") this.#finish(at === end);
   }
 
   #readBody(chunk: Buffer, start: number, end: number): void {
-    const used = this.#body.feed(chunk, start, end);
+    const body = this.#body;
+    assert(body !== null, "a body is read with a parser");
+    const used = body.feed(chunk, start, end);
     if (this.#phase !== "body") return;
-    const { error, state } = this.#body;
+    const { error, state } = body;
     if (error !== null) this.#fail(upstreamFailure("error", `upstream sent ${error.message}`));
     else if (state === "done") this.#finish(start + used === end);
   }

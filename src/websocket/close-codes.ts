@@ -1,6 +1,8 @@
 /** Close codes that wsgate itself sends (RFC 6455 section 7.4.1 and IANA's registry). */
 export const GOING_AWAY = 1001;
 export const PROTOCOL_ERROR = 1002;
+/** Data that is not what it should be: text that is not UTF-8, a compressed message that cannot be inflated (RFC 7692). */
+export const INVALID_PAYLOAD = 1007;
 export const POLICY_VIOLATION = 1008;
 export const MESSAGE_TOO_BIG = 1009;
 /** A gateway's upstream gave no valid answer. */

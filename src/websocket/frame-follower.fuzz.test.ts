@@ -42,6 +42,7 @@ class Collector implements FrameSink {
     return true;
   }
   onRefused(): void {}
+  onBoundary(): void {}
   onViolation(rule: FrameRule): void {
     this.rule = rule;
   }
@@ -164,7 +165,7 @@ test("what ws refuses is refused, and what it takes is taken, but for the shorte
     const { collector, out } = follow(stream, isMasked, () => 1 + Math.floor(random() * 500));
     const isTaken = await isTakenByWs(stream, isMasked);
     if (collector.rule !== null) refused++;
-    const isStricter = collector.rule === "long-length" || collector.rule === "frame-after-close";
+    const isStricter = collector.rule === "long-length";
     // ws judges a head before all of it is there; ours is still kept back then.
     const isUndecided = collector.rule === null && out.length < stream.length;
     if (isTaken !== (collector.rule === null) && !isStricter && !isUndecided) {

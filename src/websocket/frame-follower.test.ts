@@ -19,6 +19,9 @@ class Recorder implements FrameSink {
     this.controls.push(`${opcode} ${payload.toString("latin1")}`);
     return !this.swallows;
   }
+  onBoundary(): void {
+    this.passed.push(Buffer.from("|"));
+  }
   onRefused(): void {
     this.ends.push("refused");
   }
@@ -67,7 +70,6 @@ describe("a frame that breaks a rule", () => {
     ["close-code", "88 02 03ed"],
     ["close-code", "88 02 0000"],
     ["close-reason", "88 03 03e8 ff"],
-    ["frame-after-close", "88 00 81 00"],
   ];
   for (const [rule, hex, isMasked = false] of cases) {
     for (const byByte of [false, true]) {
@@ -110,6 +112,15 @@ test("a control frame that is swallowed leaves no byte behind, whether it comes 
   }
 });
 
+test("whatever comes behind a Close frame is dropped, and judged by no rule", () => {
+  for (const byByte of [false, true]) {
+    const recorder = new Recorder();
+    const close = `${HELLO} 88 02 03e8`;
+    expect(feed(recorder, `${close} ${HELLO} ff ff ff 8a 00`, { byByte })).toBe(close.replaceAll(" ", ""));
+    expect(recorder.ends).toEqual([]);
+  }
+});
+
 test("a frame beyond a limit is not passed on, not even its head", () => {
   const recorder = new Recorder();
   recorder.limitBytes = 5;
@@ -125,4 +136,19 @@ test("it knows that the stream behind it does not stand between two frames while
     states.push(follower.isBetweenFrames);
   }
   expect(states).toEqual([true, false, false, false, false, false, true]);
+});
+
+describe("a boundary that is awaited in the middle of a frame", () => {
+  const stream = `${HELLO} 89 00 ${HELLO}`;
+
+  test.each([1, 2, 3, 5, 7, 9, 16])("is told once, in its place, in pieces of %i bytes", (step) => {
+    const recorder = new Recorder();
+    const follower = new FrameFollower(recorder, { isMasked: false, allowsRsv1: false });
+    const input = bytes(stream);
+    follower.read(input, 0, 3);
+    follower.awaitBoundary();
+    for (let at = 3; at < input.length; at += step)
+      follower.read(input, at, Math.min(at + step, input.length));
+    expect(Buffer.concat(recorder.passed).toString("latin1")).toBe("\x81\x05Hello|\x89\x00\x81\x05Hello");
+  });
 });

@@ -13,6 +13,8 @@ export interface FrameSink {
   /** A whole control frame has come; the payload is unmasked and valid during the call. False: it is not passed on. */
   onControlFrame(opcode: number, payload: Buffer): boolean;
   onRefused(): void;
+  /** What was passed on ends between two frames: the answer to {@link FrameFollower.awaitBoundary}. */
+  onBoundary(): void;
   /** A frame breaks a rule. What came before it has been passed on; nothing more will be. */
   onViolation(rule: FrameRule): void;
 }
@@ -25,6 +27,7 @@ const NO_PAYLOAD: Buffer = Buffer.alloc(0);
  *   head     less has come than a head, or a whole control frame, takes; it is kept back    whole → payload or head
  *   payload  of a data frame: passed on as it comes                                         its end → head
  *   over     a rule or a limit was broken: nothing more is passed on
+ *   closed   a Close frame was passed on: what comes behind it is dropped unread, as RFC 6455 section 1.4 has it
  *
  * Because no part of a head is passed on before all of it is, the stream behind the follower stands between two frames
  * whenever the follower is in `head`: there, and only there, others may write frames of their own.
@@ -38,6 +41,8 @@ export class FrameFollower implements FrameContext {
   #isOver = false;
   #brokenRule: FrameRule | null = null;
   #payloadLeft = 0;
+  /** Somebody waits for the end of the frame that is under way. */
+  #isBoundaryAwaited = false;
   /** The beginning of a head or control frame, kept back; made when one is cut for the first time. */
   #kept: Buffer | null = null;
   #keptBytes = 0;
@@ -53,18 +58,28 @@ export class FrameFollower implements FrameContext {
     return this.#payloadLeft === 0;
   }
 
+  /** Lets the sink know, once, when the frame that is under way has been passed on, and nothing of the next one. */
+  awaitBoundary(): void {
+    this.#isBoundaryAwaited = true;
+  }
+
   /** Follows `chunk[start, end)`. */
   read(chunk: Buffer, start: number, end: number): void {
-    if (this.#isOver) return;
+    if (this.#isOver || this.#hasClosed) return;
     let at = this.#keptBytes > 0 ? this.#readKept(chunk, start, end) : start;
     /** Where the bytes begin that are valid and not passed on yet. */
     let from = at;
-    while (at < end && !this.#isOver) {
+    while (at < end && !this.#isOver && !this.#hasClosed) {
       if (this.#payloadLeft > 0) {
         const bytes = Math.min(this.#payloadLeft, end - at);
         this.#payloadLeft -= bytes;
         at += bytes;
         continue;
+      }
+      if (this.#isBoundaryAwaited) {
+        this.#passOn(chunk, from, at);
+        from = at;
+        this.#tellBoundary();
       }
       const bytes = wholeBytes(chunk, at, end - at);
       if (bytes > end - at) {
@@ -82,6 +97,7 @@ export class FrameFollower implements FrameContext {
     }
     this.#passOn(chunk, from, at);
     if (this.#isOver) this.#tellEnd();
+    else if (this.#isBoundaryAwaited && this.isBetweenFrames) this.#tellBoundary();
   }
 
   /** Completes what is kept back; returns where the rest of the chunk begins. */
@@ -112,6 +128,11 @@ export class FrameFollower implements FrameContext {
     if (end > start) this.#sink.onBytes(chunk, start, end);
   }
 
+  #tellBoundary(): void {
+    this.#isBoundaryAwaited = false;
+    this.#sink.onBoundary();
+  }
+
   #tellEnd(): void {
     const rule = this.#brokenRule;
     this.#brokenRule = null;
@@ -123,7 +144,7 @@ export class FrameFollower implements FrameContext {
   #judge(buffer: Buffer, at: number, bytes: number): boolean {
     const first = buffer[at] ?? 0;
     const second = buffer[at + 1] ?? 0;
-    const rule = this.#hasClosed ? "frame-after-close" : this.#brokenRuleOf(buffer, at, first, second);
+    const rule = this.#brokenRuleOf(buffer, at, first, second);
     if (rule !== null) return this.#end(rule);
     const opcode = first & 0x0f;
     if (opcode >= CLOSE) return this.#judgeControl(buffer, at, bytes, opcode);

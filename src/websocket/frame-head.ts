@@ -36,9 +36,30 @@ export function isMinimal(second: number, length: number): boolean {
   return form !== 127 || length > 0xffff;
 }
 
-/** Applies a masking key to a payload in place (section 5.3). */
-export function unmask(payload: Buffer, key: Buffer): void {
-  for (let i = 0; i < payload.length; i++) payload[i] = (payload[i] ?? 0) ^ (key[i & 3] ?? 0);
+/** Shorter payloads are masked byte by byte: a view of their words would cost more than it saves. */
+const WORDWISE_BYTES_MIN = 128;
+/** A key as the four bytes and as the word that they are in this machine's memory. */
+const keyBytes: Uint8Array = new Uint8Array(4);
+const keyWord: Uint32Array = new Uint32Array(keyBytes.buffer);
+
+/** Applies a masking key to a payload, or to what comes after `keyAt` bytes of one, in place (section 5.3). */
+export function unmask(payload: Buffer, key: Buffer, keyAt = 0): void {
+  let at = 0;
+  if (payload.length >= WORDWISE_BYTES_MIN) {
+    const wordsAt = -payload.byteOffset & 3;
+    for (; at < wordsAt; at++) payload[at] = (payload[at] ?? 0) ^ (key[(keyAt + at) & 3] ?? 0);
+    at += unmaskWords(payload, at, key, keyAt + at);
+  }
+  for (; at < payload.length; at++) payload[at] = (payload[at] ?? 0) ^ (key[(keyAt + at) & 3] ?? 0);
+}
+
+/** Unmasks the whole words from `start` on, where one begins in memory; returns how many bytes that were. */
+function unmaskWords(payload: Buffer, start: number, key: Buffer, keyAt: number): number {
+  for (let i = 0; i < 4; i++) keyBytes[i] = key[(keyAt + i) & 3] ?? 0;
+  const word = keyWord[0] ?? 0;
+  const words = new Uint32Array(payload.buffer, payload.byteOffset + start, (payload.length - start) >>> 2);
+  for (let i = 0; i < words.length; i++) words[i] = (words[i] ?? 0) ^ word;
+  return words.length * 4;
 }
 
 /** A control frame, masked as a client has to if `key` is given. */
@@ -51,6 +72,25 @@ export function controlFrame(opcode: number, payload: Buffer, key: Buffer | null
   if (key !== null) {
     key.copy(frame, 2);
     unmask(body, key);
+  }
+  return frame;
+}
+
+/** A frame of data whose first byte is `first`, masked as a client has to if `key` is given. */
+export function dataFrame(first: number, payload: Buffer, key: Buffer | null): Buffer {
+  const { length } = payload;
+  const lengthBytes = length < 126 ? 0 : length <= 0xffff ? 2 : 8;
+  const headEnd = 2 + lengthBytes;
+  const bodyAt = headEnd + (key === null ? 0 : 4);
+  const frame = Buffer.allocUnsafe(bodyAt + length);
+  frame[0] = first;
+  frame[1] = (key === null ? 0 : 0x80) | (lengthBytes === 0 ? length : lengthBytes === 2 ? 126 : 127);
+  if (lengthBytes === 2) frame.writeUInt16BE(length, 2);
+  else if (lengthBytes === 8) frame.writeBigUInt64BE(BigInt(length), 2);
+  payload.copy(frame, bodyAt);
+  if (key !== null) {
+    key.copy(frame, headEnd);
+    unmask(frame.subarray(bodyAt), key);
   }
   return frame;
 }

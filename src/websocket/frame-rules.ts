@@ -26,25 +26,23 @@ export type FrameRule =
   | "unfinished-message"
   | "close-payload"
   | "close-code"
-  | "close-reason"
-  | "frame-after-close";
+  | "close-reason";
 
-/** The one table from what is wrong with a frame to what is said about it; sections are those of RFC 6455. */
+/** The one table from what is wrong with a frame to what is said about it: somebody "sent a …". */
 const MESSAGES: Readonly<Record<FrameRule, string>> = {
-  "reserved-bits": "reserved bit set without an extension that uses it (section 5.2)",
-  "reserved-opcode": "reserved opcode (section 5.2)",
-  "unmasked-client-frame": "frame of a client that is not masked (section 5.1)",
-  "masked-server-frame": "frame of a server that is masked (section 5.1)",
-  "long-length": "payload length not in its shortest form (section 5.2)",
-  "impossible-length": "payload length above 2^53 (section 5.2)",
-  "fragmented-control-frame": "fragmented control frame (section 5.5)",
-  "long-control-frame": "control frame above 125 bytes (section 5.5)",
-  "unexpected-continuation": "continuation of no message (section 5.4)",
-  "unfinished-message": "new message within a fragmented one (section 5.4)",
-  "close-payload": "Close frame with a payload of one byte (section 5.5.1)",
-  "close-code": "close code that may not be sent (section 7.4)",
-  "close-reason": "close reason that is not UTF-8 (section 5.5.1)",
-  "frame-after-close": "frame after a Close frame (section 5.5.1)",
+  "reserved-bits": "frame with a reserved bit that no extension uses (RFC 6455 section 5.2)",
+  "reserved-opcode": "frame with a reserved opcode (RFC 6455 section 5.2)",
+  "unmasked-client-frame": "frame that is not masked (RFC 6455 section 5.1)",
+  "masked-server-frame": "frame that is masked (RFC 6455 section 5.1)",
+  "long-length": "frame with a length that is not in its shortest form (RFC 6455 section 5.2)",
+  "impossible-length": "frame with a length above 2^53 (RFC 6455 section 5.2)",
+  "fragmented-control-frame": "control frame in fragments (RFC 6455 section 5.5)",
+  "long-control-frame": "control frame above 125 bytes (RFC 6455 section 5.5)",
+  "unexpected-continuation": "continuation of no message (RFC 6455 section 5.4)",
+  "unfinished-message": "new message within a fragmented one (RFC 6455 section 5.4)",
+  "close-payload": "Close frame with a payload of one byte (RFC 6455 section 5.5.1)",
+  "close-code": "Close frame with a code that may not be sent (RFC 6455 section 7.4)",
+  "close-reason": "Close frame with a reason that is not UTF-8 (RFC 6455 section 5.5.1)",
 };
 
 export function violationOf(rule: FrameRule): Violation {

@@ -120,6 +120,7 @@ describe("an upstream's answer to it", () => {
       "Sec-WebSocket-Protocol": "chat, soap",
       "Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits",
     }),
+    false,
   );
 
   test.each([
@@ -145,6 +146,11 @@ describe("an upstream's answer to it", () => {
     ["accept", "has two accepts", response({ "Sec-WebSocket-Accept": [ACCEPT, ACCEPT] })],
     ["extensions", "accepts what was not offered", response({ "Sec-WebSocket-Extensions": "x-webkit" })],
     ["extensions", "breaks the grammar", response({ "Sec-WebSocket-Extensions": "permessage-deflate; =" })],
+    [
+      "compression",
+      "agrees on parameters that were not offered",
+      response({ "Sec-WebSocket-Extensions": "permessage-deflate; client_max_window_bits" }),
+    ],
     ["subprotocol", "chooses what was not offered", response({ "Sec-WebSocket-Protocol": "wamp" })],
     ["subprotocol", "chooses in other letters", response({ "Sec-WebSocket-Protocol": "CHAT" })],
     ["subprotocol", "chooses two", response({ "Sec-WebSocket-Protocol": ["chat", "soap"] })],

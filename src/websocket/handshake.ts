@@ -2,7 +2,9 @@ import { createHash } from "node:crypto";
 import type { ByteString } from "../base/bytes.ts";
 import type { RequestHead, ResponseHead } from "../http/head-parser.ts";
 import type { HeaderList } from "../http/header-list.ts";
-import { isToken, parseList, parseTokenList, trimWhitespace } from "../http/tokens.ts";
+import { isToken, parseList, parseTokenList } from "../http/tokens.ts";
+import { findDeflate, isLegalAnswer, withoutDeflate } from "./deflate-parameters.ts";
+import { parseExtensions } from "./extensions.ts";
 
 /**
  * The opening handshake of RFC 6455, section 4, as two lists of rules: what a client's request must be, and what an
@@ -16,29 +18,30 @@ interface Rule<Subject> {
   readonly name: string;
   /** What must be true, as a sentence without its full stop. */
   readonly requirement: string;
-  /** Where RFC 6455 says so. */
+  /** Where RFC 6455 says so, or another. */
   readonly section: string;
+  readonly rfc?: number;
   readonly isRelaxable: boolean;
   readonly holds: (subject: Subject) => boolean;
 }
 
 /** A rule that a handshake has broken. */
-export type BrokenRule = Pick<Rule<never>, "name" | "requirement" | "section">;
+export type BrokenRule = Pick<Rule<never>, "name" | "requirement" | "section" | "rfc">;
 
 /** What a client asked for, which the answer is held against. */
 export interface ClientHandshake {
   readonly key: ByteString | null;
   readonly subprotocols: readonly ByteString[];
-  /** The names of the extensions offered, in lower case. */
+  /** The lines of Sec-WebSocket-Extensions. */
   readonly extensions: readonly ByteString[];
+  /** What it offers of permessage-deflate is not the upstream's to accept. */
+  readonly isDeflateWithheld: boolean;
 }
 
 /** RFC 6455 section 1.3: what a server appends to the key before it hashes it. */
 const ACCEPT_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /** Sixteen bytes in base64. */
 const KEY = /^[A-Za-z0-9+/]{22}==$/;
-const EXTENSION_PARAMETER =
-  /^([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:\s*=\s*(?:"([^"\\]*)"|([!#$%&'*+.^_`|~0-9A-Za-z-]+)))?$/;
 
 const CLIENT_RULES: readonly Rule<RequestHead>[] = [
   {
@@ -53,7 +56,8 @@ const CLIENT_RULES: readonly Rule<RequestHead>[] = [
     requirement: "the request must be HTTP/1.1",
     section: "4.2.1, 1",
     isRelaxable: false,
-    holds: (head) => head.versionMinor === 1,
+    // Or HTTP/2, where RFC 8441 says what stands for such a request.
+    holds: (head) => head.versionMajor === 2 || head.versionMinor === 1,
   },
   {
     name: "no-body",
@@ -105,7 +109,7 @@ const CLIENT_RULES: readonly Rule<RequestHead>[] = [
     requirement: "Sec-WebSocket-Extensions must keep to its grammar",
     section: "9.1",
     isRelaxable: true,
-    holds: ({ headers }) => extensionNames(headers) !== null,
+    holds: ({ headers }) => parseExtensions(linesOf(headers)) !== null,
   },
 ];
 
@@ -150,12 +154,30 @@ const UPSTREAM_RULES: readonly Rule<Switch>[] = [
     },
   },
   {
+    name: "compression-withheld",
+    requirement: "permessage-deflate must not be agreed on where it was not offered",
+    section: "5",
+    rfc: 7692,
+    isRelaxable: false,
+    holds: ({ head, client }) => !client.isDeflateWithheld || findDeflate(linesOf(head.headers)) === null,
+  },
+  {
     name: "extensions",
     requirement: "Sec-WebSocket-Extensions must name nothing that the client did not offer",
     section: "4.1, 5",
     isRelaxable: true,
     holds: ({ head, client }) =>
-      extensionNames(head.headers)?.every((name) => client.extensions.includes(name)) ?? false,
+      extensionNames(linesOf(head.headers))?.every((name) =>
+        extensionNames(client.extensions)?.includes(name),
+      ) ?? false,
+  },
+  {
+    name: "compression",
+    requirement: "the parameters of permessage-deflate must be ones that the client's offer allows",
+    section: "7.1",
+    rfc: 7692,
+    isRelaxable: true,
+    holds: ({ head, client }) => isLegalAnswer(client.extensions, linesOf(head.headers)),
   },
   {
     name: "subprotocol",
@@ -183,12 +205,14 @@ export function brokenUpstreamRule(
   return firstBroken(UPSTREAM_RULES, { head, client }, strictness);
 }
 
-/** What the answer to a client's handshake has to fit. */
-export function clientHandshake({ headers }: RequestHead): ClientHandshake {
+/** What the answer to a client's handshake has to fit, once it has been sent on, perhaps without permessage-deflate. */
+export function clientHandshake({ headers }: RequestHead, isDeflateWithheld: boolean): ClientHandshake {
+  const extensions = linesOf(headers);
   return {
     key: headers.get("sec-websocket-key") ?? null,
     subprotocols: headers.getAll("sec-websocket-protocol").flatMap(parseList),
-    extensions: extensionNames(headers) ?? [],
+    extensions: isDeflateWithheld ? extensions.map(withoutDeflate) : extensions,
+    isDeflateWithheld,
   };
 }
 
@@ -208,15 +232,11 @@ function firstBroken<Subject>(
   return rules.find((rule) => isHeld(rule) && !rule.holds(subject)) ?? null;
 }
 
-/** The names in Sec-WebSocket-Extensions, in lower case; null where the field is malformed (RFC 6455 section 9.1). */
-function extensionNames(headers: HeaderList): readonly ByteString[] | null {
-  const names: ByteString[] = [];
-  for (const extension of headers.getAll("sec-websocket-extensions").flatMap(parseList)) {
-    const [name = "", ...parameters] = extension.split(";").map(trimWhitespace);
-    const isWellFormed =
-      isToken(name) && parameters.every((parameter) => EXTENSION_PARAMETER.test(parameter));
-    if (!isWellFormed) return null;
-    names.push(name.toLowerCase());
-  }
-  return names;
+function linesOf(headers: HeaderList): readonly ByteString[] {
+  return headers.getAll("sec-websocket-extensions");
+}
+
+/** The names in lines of Sec-WebSocket-Extensions, in lower case; null where they keep not to the grammar. */
+function extensionNames(lines: readonly ByteString[]): readonly ByteString[] | null {
+  return parseExtensions(lines)?.map(({ name }) => name) ?? null;
 }

@@ -1,28 +1,18 @@
 import assert from "node:assert/strict";
 import { createHash, type Hash } from "node:crypto";
 import type { Socket } from "node:net";
-import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { armedDeadlines } from "../base/timers.ts";
-import {
-  type Transport,
-  type TransportListener,
-  type TransportPath,
-  useTransportPath,
-} from "../base/transport.ts";
+import { type Transport, type TransportPath, useTransportPath } from "../base/transport.ts";
 import { authorityCertificate, leafCertificate } from "../../test/rig/certificates.ts";
-import { nextTurn, within } from "../../test/rig/deadline.ts";
+import { nextTurn } from "../../test/rig/deadline.ts";
 import { useRig } from "../../test/rig/ledger.ts";
-import {
-  IGNORE_ALL,
-  openPair,
-  type TransportPair,
-  type TransportSecurity,
-} from "../../test/rig/transports.ts";
-import { relay, type RelayOptions, type Tunnel, type TunnelEnd } from "./relay.ts";
+import { openPair, type TransportPair, type TransportSecurity } from "../../test/rig/transports.ts";
+import { openTunnel, type TunnelRig } from "../../test/rig/tunnels.ts";
+import { relay, type TunnelEnd } from "./relay.ts";
 
 // Before useRig, so that it runs after the rig has closed what a test left open.
 afterEach(() => {
-  vi.useRealTimers();
   assert.equal(armedDeadlines(), 0, "a test left a deadline armed");
 });
 
@@ -32,38 +22,6 @@ beforeAll(async () => {
   // Made once, so that no test's time goes into keys.
   await Promise.all([authorityCertificate(), leafCertificate()]);
 });
-
-interface Rig {
-  readonly client: TransportPair;
-  readonly upstream: TransportPair;
-  readonly tunnel: Tunnel;
-  readonly untilEnd: () => Promise<TunnelEnd>;
-  /** How often onEnd was called. */
-  readonly calls: { count: number };
-}
-
-async function openTunnel(security: TransportSecurity, options: Partial<RelayOptions> = {}): Promise<Rig> {
-  const [client, upstream] = await Promise.all([
-    openPair("accepted", security),
-    openPair("dialled", security),
-  ]);
-  const calls = { count: 0 };
-  let resolveEnd: (end: TunnelEnd) => void = () => {};
-  const ended = new Promise<TunnelEnd>((resolve) => {
-    resolveEnd = resolve;
-  });
-  const tunnel = relay(client.transport, upstream.transport, {
-    readTimeoutMs: 20_000,
-    clientSendTimeoutMs: 20_000,
-    upstreamSendTimeoutMs: 20_000,
-    ...options,
-    onEnd(end) {
-      calls.count++;
-      resolveEnd(end);
-    },
-  });
-  return { client, upstream, tunnel, untilEnd: () => within(ended, "the end of the tunnel"), calls };
-}
 
 /** Resolves once the transport has stopped taking bytes because of backpressure: nothing moves any more. */
 async function untilStill(transport: Transport): Promise<void> {
@@ -139,7 +97,7 @@ describe.each<{ path: TransportPath; security: TransportSecurity }>([
   describe.each<{ slow: "client" | "upstream" }>([{ slow: "client" }, { slow: "upstream" }])(
     "with a $slow that does not read",
     ({ slow }) => {
-      function sides(rig: Rig): { reader: TransportPair; writer: TransportPair } {
+      function sides(rig: TunnelRig): { reader: TransportPair; writer: TransportPair } {
         return slow === "client"
           ? { reader: rig.client, writer: rig.upstream }
           : { reader: rig.upstream, writer: rig.client };
@@ -181,39 +139,6 @@ describe.each<{ path: TransportPath; security: TransportSecurity }>([
         });
         expect(incoming.bytes).toBe(4 * MIB);
       });
-
-      test("ends by the send timeout, with FIN for the other side", async () => {
-        const rig = await openTunnel(security, {
-          [slow === "client" ? "clientSendTimeoutMs" : "upstreamSendTimeoutMs"]: 150,
-        });
-        const { reader, writer } = sides(rig);
-        reader.peer.socket.pause();
-        const sending = writer.peer.send(pattern(32 * MIB, 5));
-        await writer.peer.toEnd();
-        writer.peer.socket.destroy();
-        await sending;
-        expect(await rig.untilEnd()).toMatchObject({ endedBy: "proxy", reason: "send-timeout" });
-      });
-
-      test("keeps the tunnel as long as something is taken now and then", async () => {
-        const rig = await openTunnel(security, { clientSendTimeoutMs: 500, upstreamSendTimeoutMs: 500 });
-        const { reader, writer } = sides(rig);
-        const incoming = hashIncoming(reader.peer.socket);
-        reader.peer.socket.pause();
-        writer.peer.socket.write(pattern(64 * MIB, 6));
-        await untilStill(writer.transport);
-        // Reads in bursts, during four timeouts. The kernel wants a few MiB read before it lets more in.
-        for (let i = 0; i < 12; i++) {
-          const before = incoming.bytes;
-          reader.peer.socket.resume();
-          while (incoming.bytes < before + 4 * MIB && rig.tunnel.isOpen) await nextTurn();
-          reader.peer.socket.pause();
-          await new Promise((resolve) => setTimeout(resolve, 170));
-        }
-        expect(rig.tunnel.isOpen).toBe(true);
-        rig.tunnel.destroy("shutdown");
-        await rig.untilEnd();
-      });
     },
   );
 
@@ -239,27 +164,6 @@ describe.each<{ path: TransportPath; security: TransportSecurity }>([
     expect(await untilEnd()).toMatchObject({ endedBy: "client", reason: "eof" });
   });
 
-  test("a side that does not end after the other is closed after the half-close timeout", async () => {
-    for (const first of ["client", "upstream"] as const) {
-      const rig = await openTunnel(security, { halfCloseTimeoutMs: 80 });
-      rig[first].peer.end();
-      expect(await rig.untilEnd()).toMatchObject({ endedBy: first, reason: "eof" });
-    }
-  });
-
-  test("late data keeps a half-closed tunnel beyond the half-close timeout", async () => {
-    const { client, upstream, untilEnd } = await openTunnel(security, { halfCloseTimeoutMs: 150 });
-    client.peer.end();
-    await upstream.peer.toEnd();
-    for (let i = 0; i < 8; i++) {
-      await upstream.peer.send(`${i}`);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    upstream.peer.end();
-    expect(await client.peer.toEnd()).toBe("01234567");
-    await untilEnd();
-  });
-
   test("a reset by one side is FIN for the other, which keeps what came before", async () => {
     for (const [first, second] of [
       ["client", "upstream"],
@@ -283,7 +187,7 @@ describe.each<{ path: TransportPath; security: TransportSecurity }>([
     await upstream.peer.until("hello");
     client.peerTcp.resetAndDestroy();
     await upstream.peer.toEnd();
-    upstream.peer.socket.end(pattern(4 * MIB, 9));
+    upstream.peer.socket.end(Buffer.alloc(4 * MIB));
     expect(await untilEnd()).toMatchObject({ endedBy: "client", reason: "reset" });
   });
 
@@ -314,32 +218,11 @@ describe.each<{ path: TransportPath; security: TransportSecurity }>([
     const rig = await openTunnel(security, { halfCloseTimeoutMs: 200 });
     for (const { peer } of [rig.client, rig.upstream]) {
       peer.socket.pause();
-      peer.socket.write(pattern(32 * MIB, 7));
+      peer.socket.write(Buffer.alloc(32 * MIB));
     }
     await Promise.all([untilStill(rig.client.transport), untilStill(rig.upstream.transport)]);
     rig.client.peerTcp.resetAndDestroy();
     expect(await rig.untilEnd()).toMatchObject({ endedBy: "client", reason: "reset" });
-  });
-
-  test("the read timeout ends a silent tunnel with FIN for both", async () => {
-    const { client, upstream, untilEnd } = await openTunnel(security, { readTimeoutMs: 80 });
-    await Promise.all([client.peer.toEnd(), upstream.peer.toEnd()]);
-    client.peer.end();
-    upstream.peer.end();
-    expect(await untilEnd()).toMatchObject({ endedBy: "proxy", reason: "read-timeout" });
-  });
-
-  test("bytes of either side alone put the read timeout off", async () => {
-    for (const side of ["client", "upstream"] as const) {
-      const rig = await openTunnel(security, { readTimeoutMs: 150 });
-      for (let i = 0; i < 8; i++) {
-        await rig[side].peer.send(".");
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-      expect(rig.tunnel.isOpen).toBe(true);
-      rig.tunnel.destroy("shutdown");
-      await rig.untilEnd();
-    }
   });
 
   test("shutdown delivers what is pending, then FIN, and drops what comes afterwards", async () => {
@@ -417,74 +300,4 @@ describe.each<{ path: TransportPath; security: TransportSecurity }>([
     await untilEnd();
     expect(causes).toEqual(["upstream reset"]);
   });
-});
-
-/** A transport of which a test says how much is pending. */
-class StubTransport implements Transport {
-  listener: TransportListener = IGNORE_ALL;
-  pendingBytes = 0;
-  isDestroyed = false;
-  readonly calls: string[] = [];
-  readonly peerHasEnded = false;
-  readonly bytesRead = 0;
-  readonly bytesWritten = 0;
-  readonly remoteAddress = "";
-  readonly remotePort = 0;
-  readonly localAddress = "";
-  readonly localPort = 0;
-  readonly tls = null;
-
-  write(): boolean {
-    return this.pendingBytes === 0;
-  }
-
-  writeLatin1(): boolean {
-    return this.write();
-  }
-
-  cork(): void {}
-
-  uncork(): boolean {
-    return this.write();
-  }
-
-  pause(): void {
-    this.calls.push("pause");
-  }
-
-  resume(): void {
-    this.calls.push("resume");
-  }
-
-  end(): void {
-    this.calls.push("end");
-  }
-
-  destroy(): void {
-    this.isDestroyed = true;
-    queueMicrotask(() => this.listener.onClose(null));
-  }
-
-  reset(): void {
-    this.destroy();
-  }
-}
-
-test("the send timeout begins anew with every byte taken, though the sink never drains", async () => {
-  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "setImmediate", "performance"] });
-  const [client, upstream] = [new StubTransport(), new StubTransport()];
-  const timeouts = { readTimeoutMs: 600_000, clientSendTimeoutMs: 1_000, upstreamSendTimeoutMs: 1_000 };
-  const ended = new Promise<TunnelEnd>((resolve) => {
-    relay(client, upstream, { ...timeouts, onEnd: resolve });
-  });
-  client.pendingBytes = 100;
-  upstream.listener.onBytes(Buffer.from("x"), 0, 1);
-  expect(upstream.calls).toEqual(["resume", "pause"]);
-  for (; client.pendingBytes > 90; client.pendingBytes--) await vi.advanceTimersByTimeAsync(900);
-  expect([client.isDestroyed, upstream.calls]).toEqual([false, ["resume", "pause"]]);
-  await vi.advanceTimersByTimeAsync(3_000);
-  expect(client.isDestroyed).toBe(true);
-  expect(upstream.calls).toEqual(["resume", "pause", "end", "resume"]);
-  upstream.destroy();
-  expect(await ended).toMatchObject({ endedBy: "proxy", reason: "send-timeout" });
 });

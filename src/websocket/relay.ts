@@ -1,12 +1,17 @@
 import { assert } from "../base/assert.ts";
 import { Deadline } from "../base/timers.ts";
+import { type SideCounts, tunnelCounts } from "../observe/tunnel-counts.ts";
 import type { Transport, TransportListener } from "../base/transport.ts";
 
 /*
  * A tunnel between a client and an upstream: bytes are passed on as they came, in both directions at once.
  *
  *   phase    what it means                               what leads on
- *   open     both directions pass bytes                  a FIN, a lost connection, a timeout, shutdown() → ending
+ *   open     both directions pass bytes                  a FIN, a lost connection, a timeout, shutdown() → ending;
+ *                                                        beginClosing() → closing
+ *   closing  the proxy ends the tunnel, and its filters  shutdown(), giveUp() → ending; both connections closed → ended
+ *            still hold the closing handshake: bytes     (whoever has begun it limits its time)
+ *            pass as before
  *   ending   the cause is known. Whoever still lives     both connections closed → ended;
  *            gets what is pending, then FIN; what a      halfCloseTimeout without a byte passed or taken
  *            half-closed side is still owed is passed    → both are closed
@@ -42,6 +47,8 @@ export type TunnelEndReason =
 export interface TunnelEndCause {
   readonly endedBy: TunnelSide | "proxy";
   readonly reason: TunnelEndReason;
+  /** With ping-timeout and send-timeout: the side that gave no sign of life. */
+  readonly about: TunnelSide | null;
   /** What broke the connection, with reasons reset and error. */
   readonly error: Error | null;
 }
@@ -54,6 +61,8 @@ export interface TunnelEnd extends TunnelEndCause {
 
 /** Stands in one direction of a tunnel, where frames are read, counted and written. */
 export interface RelayFilter {
+  /** Called once, before anything passes, with what a filter needs that cannot pass everything on at once. */
+  start?(flow: RelayFlow): void;
   /**
    * Passes the bytes of `chunk` on to `sink`: whole, in pieces with others between them, or not. The chunk is valid
    * during the call only. Returns what the last write returned: false pauses the source until the sink has drained.
@@ -61,6 +70,22 @@ export interface RelayFilter {
   pass(chunk: Buffer, start: number, end: number, sink: Transport): boolean;
   /** The last moment for words of our own to `sink`, before it gets FIN. Called once, if the sink still lives. */
   finish(sink: Transport, cause: TunnelEndCause): void;
+  /** The sink takes bytes again, after a {@link RelayFlow.write} that returned false. */
+  onSinkDrain?(): void;
+}
+
+/** One direction of a tunnel as its filter sees it. */
+export interface RelayFlow {
+  /** The source waits, its end as well, until {@link release}: the proxy itself keeps bytes back. No timeout counts meanwhile. */
+  hold(): void;
+  release(): void;
+  readonly isHeld: boolean;
+  /** The sink is full, and the source waits until it has drained. */
+  readonly isBlocked: boolean;
+  /** Something was written to the sink past {@link write}, which returned `hasRoom`. */
+  noteWrite(hasRoom: boolean): void;
+  /** Sends bytes outside of a {@link RelayFilter.pass}; the source waits while the sink is full. As Transport.write. */
+  write(chunk: Buffer, start: number, end: number): boolean;
 }
 
 export interface RelayOptions {
@@ -105,6 +130,7 @@ export class Tunnel {
   readonly #deadline: Deadline = new Deadline();
   /** Null while open. */
   #cause: TunnelEndCause | null = null;
+  #isClosing = false;
   #pendingBytesSeen = 0;
 
   constructor(client: Transport, upstream: Transport, options: RelayOptions) {
@@ -123,7 +149,7 @@ export class Tunnel {
       filter: options.upstreamFilter ?? null,
       sendTimeoutMs: options.clientSendTimeoutMs,
     });
-    this.#deadline.arm(options.readTimeoutMs, () => this.#end("read-timeout"));
+    this.#armReadTimeout();
     this.#fromClient.start(this.#fromUpstream, options.clientBytes);
     this.#fromUpstream.start(this.#fromClient, options.upstreamBytes);
   }
@@ -132,9 +158,34 @@ export class Tunnel {
     return this.#cause === null;
   }
 
+  /** Whether the side has sent its FIN, or its connection is closed. */
+  isGone(side: TunnelSide): boolean {
+    const { sink } = this.#towards(side);
+    return sink.isDestroyed || sink.peerHasEnded;
+  }
+
+  /** It is the proxy that ends the tunnel, but filters have something to say first: from here on without timeouts. */
+  beginClosing(reason: TunnelEndReason): void {
+    if (!this.isOpen) return;
+    this.#isClosing = true;
+    this.#because({ endedBy: "proxy", reason, about: null, error: null });
+    this.#deadline.disarm();
+  }
+
+  /** While closing: the side gets FIN after what is pending. Its filter is still handed what would go there. */
+  endTowards(side: TunnelSide): void {
+    this.#towards(side).sink.end();
+  }
+
   /** Ends the tunnel in good order: both sides get what is pending, then FIN. */
   shutdown(reason: TunnelEndReason): void {
     this.#end(reason);
+  }
+
+  /** Ends the tunnel without one side, which is lost: its connection is closed at once, the other one in good order. */
+  giveUp(side: TunnelSide, reason: TunnelEndReason): void {
+    this.#end(reason, side);
+    this.#towards(side).sink.destroy();
   }
 
   /** Closes both connections at once; what is pending is lost. */
@@ -146,7 +197,7 @@ export class Tunnel {
   // For its directions
 
   sourceOnEnd(direction: Direction): void {
-    direction.finish(this.#because({ endedBy: direction.from, reason: "eof", error: null }));
+    direction.finish(this.#because({ endedBy: direction.from, reason: "eof", about: null, error: null }));
   }
 
   sourceOnClose(direction: Direction, error: Error | null): void {
@@ -163,13 +214,28 @@ export class Tunnel {
   }
 
   sinkOnTimeout(direction: Direction): void {
-    this.#end("send-timeout");
+    this.#end("send-timeout", direction.opposite.from);
     direction.sink.destroy();
   }
 
-  #end(reason: TunnelEndReason): void {
-    if (this.#cause !== null) return;
-    const cause = this.#because({ endedBy: "proxy", reason, error: null });
+  #armReadTimeout(): void {
+    this.#deadline.arm(this.#options.readTimeoutMs, () => {
+      // What we keep back ourselves is no silence.
+      if (this.#fromClient.isHeld || this.#fromUpstream.isHeld) this.#armReadTimeout();
+      else this.#end("read-timeout");
+    });
+  }
+
+  /** Where bytes for the side go. */
+  #towards(side: TunnelSide): Direction {
+    return side === "client" ? this.#fromUpstream : this.#fromClient;
+  }
+
+  #end(reason: TunnelEndReason, about: TunnelSide | null = null): void {
+    if (!this.isOpen && !this.#isClosing) return;
+    const cause = this.#because({ endedBy: "proxy", reason, about, error: null });
+    if (this.#isClosing) this.#armHalfCloseTimeout();
+    this.#isClosing = false;
     this.#fromClient.finish(cause);
     this.#fromUpstream.finish(cause);
   }
@@ -178,7 +244,6 @@ export class Tunnel {
   #because(cause: TunnelEndCause): TunnelEndCause {
     if (this.#cause === null) {
       this.#cause = cause;
-      this.#pendingBytesSeen = this.#pendingBytes;
       this.#armHalfCloseTimeout();
       this.#options.onEnding?.(cause);
     }
@@ -186,15 +251,14 @@ export class Tunnel {
   }
 
   #armHalfCloseTimeout(): void {
+    this.#pendingBytesSeen = this.#pendingBytes;
     const timeoutMs = this.#options.halfCloseTimeoutMs ?? halfCloseTimeoutMsDefault;
     this.#deadline.arm(timeoutMs, () => this.#halfCloseOnTimeout());
   }
 
   #halfCloseOnTimeout(): void {
-    const pendingBytes = this.#pendingBytes;
-    if (pendingBytes === this.#pendingBytesSeen) return this.#destroyBoth();
-    this.#pendingBytesSeen = pendingBytes;
-    this.#armHalfCloseTimeout();
+    if (this.#pendingBytes === this.#pendingBytesSeen) this.#destroyBoth();
+    else this.#armHalfCloseTimeout();
   }
 
   get #pendingBytes(): number {
@@ -227,7 +291,7 @@ interface DirectionOptions {
 }
 
 /** One way through a tunnel. Listens to its source; the opposite direction, whose source is our sink, hears it drain. */
-class Direction implements TransportListener {
+class Direction implements TransportListener, RelayFlow {
   readonly from: TunnelSide;
   readonly source: Transport;
   readonly sink: Transport;
@@ -235,22 +299,29 @@ class Direction implements TransportListener {
   /** Bytes received from the source. */
   bytes = 0;
   isSourceClosed = false;
+  /** The source waits for the filter. */
+  isHeld = false;
+  /** The source waits for the sink to drain. */
+  isBlocked = false;
 
   readonly #tunnel: Tunnel;
   readonly #tunnelDeadline: Deadline;
   readonly #filter: RelayFilter | null;
+  /** Those of all tunnels of this process. */
+  readonly #counts: SideCounts;
   readonly #sendTimeoutMs: number;
   #sendDeadline: Deadline | null = null;
   #pendingBytesSeen = 0;
   /** False once the sink has got its FIN or is gone: what comes is dropped. */
   #isPassing = true;
-  /** The source waits for the sink to drain. */
-  #isBlocked = false;
+  /** The source had ended before the tunnel began, and its last bytes are held. */
+  #isEndHeld = false;
 
   constructor(tunnel: Tunnel, tunnelDeadline: Deadline, options: DirectionOptions) {
     this.#tunnel = tunnel;
     this.#tunnelDeadline = tunnelDeadline;
     this.from = options.from;
+    this.#counts = tunnelCounts[options.from];
     this.source = options.source;
     this.sink = options.sink;
     this.#filter = options.filter;
@@ -260,13 +331,18 @@ class Direction implements TransportListener {
 
   start(opposite: Direction, early: Buffer | undefined): void {
     this.opposite = opposite;
+    this.#filter?.start?.(this);
     if (early !== undefined) this.onBytes(early, 0, early.length);
-    if (this.source.peerHasEnded) this.onEnd();
-    if (!this.#isBlocked) this.source.resume();
+    if (this.source.peerHasEnded) {
+      if (this.isHeld) this.#isEndHeld = true;
+      else this.onEnd();
+    }
+    this.#resumeSource();
   }
 
   onBytes(chunk: Buffer, start: number, end: number): void {
     this.bytes += end - start;
+    this.#counts.bytes += end - start;
     if (!this.#isPassing) return;
     this.#tunnelDeadline.touch();
     const hasRoom =
@@ -294,34 +370,73 @@ class Direction implements TransportListener {
     this.#tunnel.sourceOnClose(this, error);
   }
 
+  hold(): void {
+    if (this.isHeld || !this.#isPassing) return;
+    this.isHeld = true;
+    this.source.pause();
+  }
+
+  release(): void {
+    if (!this.isHeld) return;
+    this.isHeld = false;
+    this.#tunnelDeadline.touch();
+    if (this.#isEndHeld) this.onEnd();
+    this.#resumeSource();
+  }
+
+  write(chunk: Buffer, start: number, end: number): boolean {
+    if (!this.#isPassing) return false;
+    const hasRoom = this.sink.write(chunk, start, end);
+    this.noteWrite(hasRoom);
+    return hasRoom;
+  }
+
+  noteWrite(hasRoom: boolean): void {
+    this.#tunnelDeadline.touch();
+    if (!hasRoom) this.#block();
+  }
+
   /** The sink gets FIN after what is pending; whatever the source still sends is dropped. */
   finish(cause: TunnelEndCause): void {
     if (!this.#isPassing) return;
     this.#isPassing = false;
     if (!this.sink.isDestroyed) this.#filter?.finish(this.sink, cause);
     this.sink.end();
-    this.#unblock();
+    this.#letSourceRunOut();
   }
 
   /** The sink is gone: whatever the source still sends is dropped. */
   drop(): void {
     this.#isPassing = false;
-    this.#unblock();
+    this.#letSourceRunOut();
+  }
+
+  #letSourceRunOut(): void {
+    if (!this.isBlocked && !this.isHeld) return;
+    this.isBlocked = false;
+    this.isHeld = false;
+    this.#sendDeadline?.disarm();
+    this.source.resume();
   }
 
   #block(): void {
-    if (this.#isBlocked || !this.#isPassing) return;
-    this.#isBlocked = true;
+    if (this.isBlocked || !this.#isPassing) return;
+    this.isBlocked = true;
     this.source.pause();
     this.#sendDeadline ??= new Deadline();
     this.#armSendTimeout(this.#sendDeadline);
   }
 
   #unblock(): void {
-    if (!this.#isBlocked) return;
-    this.#isBlocked = false;
+    if (!this.isBlocked) return;
+    this.isBlocked = false;
     this.#sendDeadline?.disarm();
-    this.source.resume();
+    this.#filter?.onSinkDrain?.();
+    this.#resumeSource();
+  }
+
+  #resumeSource(): void {
+    if (!this.isBlocked && !this.isHeld) this.source.resume();
   }
 
   #armSendTimeout(deadline: Deadline): void {
@@ -333,9 +448,13 @@ class Direction implements TransportListener {
   }
 }
 
+/** The last one is an HTTP/2 stream's, whose error says more than that. */
+const RESET_CODES: ReadonlySet<string> = new Set(["ECONNRESET", "EPIPE", "ERR_STREAM_RESET"]);
+
 function causeOfClose(from: TunnelSide, error: Error | null): TunnelEndCause {
   // Without an error and without a FIN before, the connection was closed on this side, past the tunnel.
-  if (error === null) return { endedBy: "proxy", reason: "shutdown", error };
+  if (error === null) return { endedBy: "proxy", reason: "shutdown", about: null, error };
   const code = "code" in error ? error.code : undefined;
-  return { endedBy: from, reason: code === "ECONNRESET" || code === "EPIPE" ? "reset" : "error", error };
+  const reason = typeof code === "string" && RESET_CODES.has(code) ? "reset" : "error";
+  return { endedBy: from, reason, about: null, error };
 }

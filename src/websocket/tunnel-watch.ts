@@ -1,9 +1,14 @@
-import { randomBytes } from "node:crypto";
+import type { ByteString } from "../base/bytes.ts";
 import { Deadline } from "../base/timers.ts";
-import { BAD_GATEWAY, GOING_AWAY, MESSAGE_TOO_BIG, POLICY_VIOLATION } from "./close-codes.ts";
+import { type ClosingDelay, CLOSING_TIMEOUT_MS, ClosingHandshake } from "./closing.ts";
+import { GOING_AWAY, MESSAGE_TOO_BIG, POLICY_VIOLATION } from "./close-codes.ts";
+import { type Farewell, farewellTo, type TunnelTimes } from "./farewell.ts";
 import { FrameFilter } from "./frame-filter.ts";
 import type { Violation } from "./frame-rules.ts";
-import type { Tunnel, TunnelEndCause, TunnelEndReason, TunnelSide } from "./relay.ts";
+import { PacedFilter } from "./paced-filter.ts";
+import { Pulse } from "./pulse.ts";
+import type { Rate } from "./rate.ts";
+import type { RelayFilter, Tunnel, TunnelEndCause, TunnelEndReason, TunnelSide } from "./relay.ts";
 
 /** What a tunnel of frames is held to. Times in milliseconds, sizes in bytes; null: no limit. */
 export interface WatchSettings {
@@ -13,18 +18,14 @@ export interface WatchSettings {
   readonly websocket_max_message_size: number | null;
   readonly websocket_max_frame_size: number | null;
   readonly websocket_max_fragments: number | null;
+  /** All of them hold; `off` among them: none does. */
+  readonly websocket_rate: readonly (Rate | "off")[];
 }
 
 /** The first Close frame of a tunnel. */
 export interface CloseSeen {
   readonly by: TunnelSide;
   /** 1005 where the frame had none (RFC 6455 section 7.1.5). */
-  readonly code: number;
-  readonly reason: string;
-}
-
-/** What a Close frame of ours says. */
-export interface Farewell {
   readonly code: number;
   readonly reason: string;
 }
@@ -37,6 +38,14 @@ export interface FrameCounts {
   readonly closeCode: number | null;
   readonly closeReason: string;
   readonly rttMs: number | null;
+}
+
+/** Wants to know of single frames. Reasons are byte strings. */
+export interface FrameObserver {
+  /** A Close frame of a side, or of ours; 1005 for one without a code. */
+  onCloseFrame(from: TunnelSide | "proxy", to: TunnelSide, code: number, reason: ByteString): void;
+  /** A whole message; `bytes` are those of its payload as it came, `frames` how many it came in. */
+  onMessage(from: TunnelSide, opcode: number, bytes: number, frames: number): void;
 }
 
 /** A frame that ends the tunnel, and who sent it. */
@@ -53,10 +62,9 @@ const LIMITS = {
     code: POLICY_VIOLATION,
     message: "message in more fragments than websocket_max_fragments",
   },
+  "messages-rate": { code: POLICY_VIOLATION, message: "message above websocket_rate" },
+  "bytes-rate": { code: POLICY_VIOLATION, message: "frame above websocket_rate" },
 } as const;
-
-/** Payload of our pings: a nonce of the tunnel, by which its answers are known, and a number. */
-const NONCE_BYTES = 4;
 
 /**
  * Knows a tunnel for a WebSocket. It follows the frames of both directions, keeps an idle tunnel alive by pings, notices
@@ -68,39 +76,52 @@ export class TunnelWatch {
   readonly fromUpstream: FrameFilter;
   close: CloseSeen | null = null;
   offence: Offence | null = null;
-  /** The last round trip of a ping to the client, in milliseconds; null before the first answer. */
-  rttMs: number | null = null;
+  readonly observer: FrameObserver | null;
 
   readonly #settings: WatchSettings;
-  readonly #deadMs: number;
+  readonly #times: () => TunnelTimes;
   readonly #onOffence: (offence: Offence) => void;
-  readonly #idle: Deadline = new Deadline();
-  readonly #duration: Deadline = new Deadline();
-  readonly #pulses: readonly Pulse[];
+  readonly #onClosingTimeout: (delay: ClosingDelay, reason: TunnelEndReason) => void;
+  /** Those that are set; most tunnels have none. */
+  #idle: Deadline | null = null;
+  #duration: Deadline | null = null;
+  /** For each side that is asked whether it lives; null without pings. */
+  #pulses: Readonly<Record<TunnelSide, Pulse>> | null = null;
+  /** In front of the filters, where a side is held to a rate. */
+  readonly #paced: Readonly<Record<TunnelSide, PacedFilter | null>>;
   #tunnel: Tunnel | null = null;
   /** What the proxy itself has told a side. */
   #farewell: Farewell | null = null;
+  #closing: ClosingHandshake | null = null;
+  /** How long an offender may have to wait until it is told. */
+  #telling: Deadline | null = null;
 
-  /** `deadMs`: a peer that has answered no ping for so long is dead (proxy_read_timeout). */
   constructor(
     settings: WatchSettings,
     options: {
       readonly allowsRsv1: boolean;
-      readonly deadMs: number;
+      /** A peer that has answered no ping for `proxy_read_timeout` is dead. */
+      readonly times: () => TunnelTimes;
+      readonly observer?: FrameObserver | null;
       readonly onOffence: (offence: Offence) => void;
+      /** A closing handshake of the proxy's has taken too long; the tunnel is going to be cut. */
+      readonly onClosingTimeout: (delay: ClosingDelay, reason: TunnelEndReason) => void;
     },
   ) {
     this.#settings = settings;
-    this.#deadMs = options.deadMs;
+    this.observer = options.observer ?? null;
+    this.#times = options.times;
     this.#onOffence = options.onOffence;
+    this.#onClosingTimeout = options.onClosingTimeout;
     const { allowsRsv1 } = options;
     this.fromClient = new FrameFilter(this, "client", { isMasked: true, allowsRsv1 });
     this.fromUpstream = new FrameFilter(this, "upstream", { isMasked: false, allowsRsv1 });
-    this.#pulses = [
-      // Pings to a side stand between the frames that go to it.
-      new Pulse(this.fromClient, this.fromUpstream),
-      new Pulse(this.fromUpstream, this.fromClient),
-    ];
+    this.#paced = { client: this.#paceOf(this.fromClient), upstream: this.#paceOf(this.fromUpstream) };
+  }
+
+  /** What stands in the relay, in the way from that side. */
+  filterFrom(side: TunnelSide): RelayFilter {
+    return this.#paced[side] ?? (side === "client" ? this.fromClient : this.fromUpstream);
   }
 
   /** The tunnel is open: begins to watch. */
@@ -108,22 +129,71 @@ export class TunnelWatch {
     this.#tunnel = tunnel;
     const { websocket_ping_interval, websocket_idle_timeout, websocket_max_duration } = this.#settings;
     if (websocket_ping_interval !== null) {
-      for (const pulse of this.#pulses)
-        pulse.start(websocket_ping_interval, this.#deadMs, () => this.#end("ping-timeout"));
+      const { fromClient, fromUpstream } = this;
+      const options = {
+        intervalMs: websocket_ping_interval,
+        deadMs: this.#times().proxy_read_timeout,
+        onDead: (side: TunnelSide): void => tunnel.giveUp(side, "ping-timeout"),
+      };
+      // Pings to a side stand between the frames that go to it.
+      this.#pulses = {
+        client: new Pulse(fromClient, fromUpstream, options),
+        upstream: new Pulse(fromUpstream, fromClient, options),
+      };
     }
-    if (websocket_idle_timeout !== null)
-      this.#idle.arm(websocket_idle_timeout, () => this.#end("idle-timeout"));
-    if (websocket_max_duration !== null)
-      this.#duration.arm(websocket_max_duration, () => this.#end("max-duration"));
+    if (websocket_idle_timeout !== null) this.#armIdle(websocket_idle_timeout);
+    if (websocket_max_duration !== null) {
+      this.#duration = new Deadline();
+      this.#duration.arm(websocket_max_duration, () => this.closeInOrder("max-duration"));
+    }
     // What came early may have broken a rule before there was a tunnel to end.
-    if (this.offence !== null) this.#end(this.offence.isLimit ? "limit" : "violation");
+    if (this.offence !== null) this.#endBy(this.offence);
   }
 
-  /** The tunnel is over. */
+  /**
+   * Ends the tunnel by a closing handshake, see closing.ts, which may take `timeoutMs`. `code` is what the client is told,
+   * unless it is what the reason alone says.
+   */
+  closeInOrder(
+    reason: TunnelEndReason,
+    code: number | null = null,
+    timeoutMs: number = CLOSING_TIMEOUT_MS,
+  ): void {
+    const tunnel = this.#tunnel;
+    if (tunnel === null) return;
+    if (this.#closing !== null) return this.#closing.limitTo(timeoutMs);
+    const usual = this.farewellTo("client", { endedBy: "proxy", reason, about: null, error: null });
+    const farewell = { code: code ?? usual?.code ?? GOING_AWAY, reason: usual?.reason ?? "" };
+    this.#closing = new ClosingHandshake({
+      tunnel,
+      toClient: this.fromUpstream,
+      reason,
+      farewell,
+      timeoutMs,
+      isTheirs: this.close !== null,
+      onSent: () => {
+        this.#farewell = farewell;
+      },
+      onTimeout: (delay) => this.#onClosingTimeout(delay, reason),
+    });
+    this.#closing.start();
+  }
+
+  /** How the tunnel ends is known: no more pings, and no more limits but that of a closing handshake. */
   stop(): void {
-    for (const pulse of this.#pulses) pulse.stop();
-    this.#idle.disarm();
-    this.#duration.disarm();
+    this.#pulses?.client.stop();
+    this.#pulses?.upstream.stop();
+    this.#idle?.disarm();
+    this.#duration?.disarm();
+  }
+
+  /** Both connections are closed. */
+  release(): void {
+    this.#closing?.stop();
+    this.#telling?.disarm();
+    this.#tunnel = null;
+    this.#paced.client?.stop();
+    this.#paced.upstream?.stop();
   }
 
   /** What the frames told, once the tunnel is over. */
@@ -133,7 +203,7 @@ export class TunnelWatch {
       messagesFromUpstream: this.fromUpstream.messages,
       closeCode: this.close?.code ?? this.#farewell?.code ?? null,
       closeReason: this.close?.reason ?? this.#farewell?.reason ?? "",
-      rttMs: this.rttMs,
+      rttMs: this.#pulses?.client.rttMs ?? null,
     };
   }
 
@@ -141,7 +211,7 @@ export class TunnelWatch {
 
   /** Null, or the limit that a data frame goes beyond. */
   limitBrokenBy(frameBytes: number, messageBytes: number, fragments: number): Violation | null {
-    this.#idle.touch();
+    this.#idle?.touch();
     const { websocket_max_frame_size, websocket_max_message_size, websocket_max_fragments } = this.#settings;
     if (frameBytes > (websocket_max_frame_size ?? Infinity)) return limit("max-frame-size");
     if (messageBytes > (websocket_max_message_size ?? Infinity)) return limit("max-message-size");
@@ -152,47 +222,76 @@ export class TunnelWatch {
     if (this.offence !== null) return;
     this.offence = offence;
     this.#onOffence(offence);
-    this.#end(offence.isLimit ? "limit" : "violation");
+    this.#endBy(offence);
+  }
+
+  /** The offender is told as soon as the frame is over that is under way to it, within the time of a closing handshake. */
+  #endBy({ by, violation, isLimit }: Offence): void {
+    const tunnel = this.#tunnel;
+    const reason = isLimit ? "limit" : "violation";
+    const way = by === "client" ? this.fromUpstream : this.fromClient;
+    if (tunnel === null || !tunnel.isOpen || this.#closing !== null || way.isBetweenFrames)
+      return this.#end(reason);
+    tunnel.beginClosing(reason);
+    this.#telling = new Deadline();
+    this.#telling.arm(CLOSING_TIMEOUT_MS, () => this.#end(reason));
+    const farewell = { code: violation.code, reason: violation.message };
+    way.sendClose(farewell, () => {
+      this.onFarewell(by, farewell);
+      this.#end(reason);
+    });
   }
 
   onClose(by: TunnelSide, payload: Buffer): void {
-    this.close ??= {
-      by,
-      code: payload.length < 2 ? 1005 : payload.readUInt16BE(0),
-      reason: payload.toString("latin1", 2),
-    };
+    const seen = closeSeen(by, payload);
+    this.observer?.onCloseFrame(by, by === "client" ? "upstream" : "client", seen.code, seen.reason);
+    // An answer to our own is no news.
+    if (this.#closing?.hasAsked === true) return;
+    this.close ??= seen;
+  }
+
+  /** The bytes of that Close frame have gone where they go. */
+  onClosePassed(by: TunnelSide): void {
+    this.#closing?.onClose(by);
   }
 
   /** True for an answer to a ping of ours, which is not passed on. */
   onPong(by: TunnelSide, payload: Buffer): boolean {
-    for (const pulse of this.#pulses) {
-      const rttMs = pulse.asked.from === by ? pulse.roundTrip(payload) : null;
-      if (rttMs === null) continue;
-      if (by === "client") this.rttMs = rttMs;
-      return true;
-    }
-    return false;
+    return this.#pulses?.[by].isAnswer(payload) === true;
   }
 
   /** What a side that lives is told at the end; null for one that knows, as it has ended the tunnel itself. */
   farewellTo(side: TunnelSide, cause: TunnelEndCause): Farewell | null {
-    const farewell = this.#findFarewell(side, cause);
-    // What the client is told counts: it is the one who asks.
-    if (farewell !== null && (side === "client" || this.#farewell === null)) this.#farewell = farewell;
-    return farewell;
+    if (this.offence === null) return farewellTo(side, cause, this.#times());
+    const { by, violation } = this.offence;
+    if (by === side) return { code: violation.code, reason: violation.message };
+    return { code: GOING_AWAY, reason: `${by} sent a ${violation.message}` };
   }
 
-  #findFarewell(side: TunnelSide, cause: TunnelEndCause): Farewell | null {
-    if (this.offence !== null) {
-      const { by, violation } = this.offence;
-      if (by === side) return { code: violation.code, reason: violation.message };
-      return { code: GOING_AWAY, reason: `the ${by} broke a rule` };
-    }
-    if (cause.endedBy === side) return null;
-    if (cause.endedBy === "proxy")
-      return { code: GOING_AWAY, reason: REASONS[cause.reason] ?? "the proxy ends this tunnel" };
-    const how = cause.reason === "eof" ? "closed its connection without a Close frame" : "connection broke";
-    return { code: side === "client" ? BAD_GATEWAY : GOING_AWAY, reason: `${cause.endedBy} ${how}` };
+  /** A side has been told. */
+  onFarewell(to: TunnelSide, farewell: Farewell): void {
+    (to === "client" ? this.fromClient : this.fromUpstream).isTold = true;
+    // What the client is told counts: it is the one who asks.
+    if (to === "client" || this.#farewell === null) this.#farewell = farewell;
+  }
+
+  #paceOf(filter: FrameFilter): PacedFilter | null {
+    const by = filter.from;
+    const { websocket_rate } = this.#settings;
+    const rates = websocket_rate.flatMap((rate) => (rate !== "off" && rate.from === by ? [rate] : []));
+    if (rates.length === 0 || websocket_rate.includes("off")) return null;
+    return new PacedFilter(filter, rates, (unit) =>
+      this.onOffence({ by, violation: limit(`${unit}-rate`), isLimit: true }),
+    );
+  }
+
+  #armIdle(timeoutMs: number): void {
+    this.#idle ??= new Deadline();
+    this.#idle.arm(timeoutMs, () => {
+      // A message that waits for us is no silence.
+      if (this.fromClient.isUnheard || this.fromUpstream.isUnheard) this.#armIdle(timeoutMs);
+      else this.closeInOrder("idle-timeout");
+    });
   }
 
   #end(reason: TunnelEndReason): void {
@@ -200,74 +299,14 @@ export class TunnelWatch {
   }
 }
 
-const REASONS: Partial<Readonly<Record<TunnelEndReason, string>>> = {
-  "read-timeout": "nothing was sent for proxy_read_timeout",
-  "send-timeout": "the other side takes nothing any more",
-  "ping-timeout": "the other side answers no ping",
-  "idle-timeout": "no message for websocket_idle_timeout",
-  "max-duration": "open for websocket_max_duration",
-  shutdown: "the proxy is going down",
-};
+function closeSeen(by: TunnelSide, payload: Buffer): CloseSeen {
+  return {
+    by,
+    code: payload.length < 2 ? 1005 : payload.readUInt16BE(0),
+    reason: payload.toString("latin1", 2),
+  };
+}
 
 function limit(rule: keyof typeof LIMITS): Violation {
   return { rule, ...LIMITS[rule] };
-}
-
-/** Asks one side whether it lives when it has been silent for a while. */
-class Pulse {
-  /** Where the side's own frames are heard. */
-  readonly asked: FrameFilter;
-  /** In the way to the side: where pings are written. */
-  readonly #way: FrameFilter;
-  readonly #deadline: Deadline = new Deadline();
-  readonly #nonce: Buffer = randomBytes(NONCE_BYTES);
-  #intervalMs = 0;
-  #deadMs = 0;
-  #onDead: () => void = () => {};
-  #pings = 0;
-  #pingedAtMs = 0;
-  /** Silence since the first unanswered ping. */
-  #unansweredMs = 0;
-
-  constructor(asked: FrameFilter, way: FrameFilter) {
-    this.asked = asked;
-    this.#way = way;
-  }
-
-  start(intervalMs: number, deadMs: number, onDead: () => void): void {
-    this.#intervalMs = intervalMs;
-    this.#deadMs = deadMs;
-    this.#onDead = onDead;
-    this.asked.onHeard = () => this.#deadline.touch();
-    this.#arm();
-  }
-
-  stop(): void {
-    this.#deadline.disarm();
-  }
-
-  /** Milliseconds since the ping that this answers; null if it answers none of ours. */
-  roundTrip(payload: Buffer): number | null {
-    if (payload.length !== NONCE_BYTES * 2 || !payload.subarray(0, NONCE_BYTES).equals(this.#nonce))
-      return null;
-    return performance.now() - this.#pingedAtMs;
-  }
-
-  #arm(): void {
-    this.asked.wasHeard = false;
-    this.#deadline.arm(this.#intervalMs, () => this.#onSilence());
-  }
-
-  #onSilence(): void {
-    // Something was heard since the last look: the silence is a new one.
-    if (this.asked.wasHeard) this.#unansweredMs = 0;
-    else if (this.#pings > 0) this.#unansweredMs += this.#intervalMs;
-    if (this.#unansweredMs >= this.#deadMs) return this.#onDead();
-    const payload = Buffer.alloc(NONCE_BYTES * 2);
-    this.#nonce.copy(payload);
-    payload.writeUInt32BE(++this.#pings >>> 0, NONCE_BYTES);
-    this.#pingedAtMs = performance.now();
-    this.#way.writePing(payload);
-    this.#arm();
-  }
 }

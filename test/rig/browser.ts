@@ -9,6 +9,8 @@ export interface BrowserOptions {
   readonly args?: readonly string[];
   readonly viewport?: { readonly width: number; readonly height: number };
   readonly colorScheme?: "light" | "dark";
+  /** Refuses certificates as it does for people. Default: takes any. */
+  readonly checksCertificates?: boolean;
   /** Keeps pages that one navigates away from, frozen, as browsers do for people. Default: off. */
   readonly backForwardCache?: boolean;
 }
@@ -23,7 +25,7 @@ export async function startBrowser(options: BrowserOptions = {}): Promise<Browse
   const browser = await chromium.launchPersistentContext(profile, {
     executablePath: "/usr/bin/chromium",
     headless: true,
-    ignoreHTTPSErrors: true,
+    ignoreHTTPSErrors: options.checksCertificates !== true,
     viewport: options.viewport ?? { width: 1024, height: 768 },
     colorScheme: options.colorScheme ?? "light",
     ignoreDefaultArgs: options.backForwardCache === true ? ["--disable-back-forward-cache"] : [],

@@ -26,6 +26,10 @@ export interface LeafOptions {
   readonly keyType?: KeyType;
   /** Days from now, -1 for one that has expired. */
   readonly validForDays?: number;
+  /** Days from now, 1 for one that is not valid yet; -60 where nothing is said. */
+  readonly validFromDays?: number;
+  /** Signed by an intermediate of the authority, whose certificate a server has to send, too. */
+  readonly isByIntermediate?: boolean;
   /** For a client certificate. */
   readonly isClient?: boolean;
   /** Signed by its own key instead of the authority's. */
@@ -36,6 +40,8 @@ export interface LeafOptions {
 export interface Leaf {
   readonly cert: string;
   readonly key: string;
+  /** With the intermediate's certificate behind the leaf's; the same as `cert` where there is none. */
+  readonly fullChain: string;
 }
 
 interface Authority {
@@ -45,6 +51,7 @@ interface Authority {
 }
 
 let authority: Promise<Authority> | undefined;
+let intermediate: Promise<Authority> | undefined;
 const leaves = new Map<string, Promise<Leaf>>();
 
 /** The PEM certificate of the authority that signs all leaves: what a client must trust. */
@@ -78,7 +85,7 @@ async function makeAuthority(): Promise<Authority> {
     {
       name: subject,
       keys,
-      ...validity(30),
+      ...validity(-60, 30),
       extensions: [
         new BasicConstraintsExtension(true, undefined, true),
         new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
@@ -89,10 +96,37 @@ async function makeAuthority(): Promise<Authority> {
   return { cert: pem(certificate), keys, subject };
 }
 
-async function makeLeaf(options: LeafOptions): Promise<Leaf> {
-  const { names = ["localhost", "127.0.0.1", "::1"], keyType = "ec", validForDays = 30 } = options;
+async function makeIntermediate(): Promise<Authority> {
   authority ??= makeAuthority();
-  const { keys: authorityKeys, subject: issuer } = await authority;
+  const { keys: signer, subject: issuer } = await authority;
+  const keys = await generateKeys("ec");
+  const subject = "CN=wsgate test intermediate";
+  const certificate = await X509CertificateGenerator.create(
+    {
+      subject,
+      issuer,
+      publicKey: keys.publicKey,
+      signingKey: signer.privateKey,
+      signingAlgorithm: { name: "ECDSA", hash: "SHA-256" },
+      ...validity(-60, 30),
+      extensions: [
+        new BasicConstraintsExtension(true, 0, true),
+        new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+      ],
+    },
+    webcrypto,
+  );
+  return { cert: pem(certificate), keys, subject };
+}
+
+async function makeLeaf(options: LeafOptions): Promise<Leaf> {
+  const { names = ["localhost", "127.0.0.1", "::1"], keyType = "ec" } = options;
+  const { validFromDays = -60, validForDays = 30 } = options;
+  authority ??= makeAuthority();
+  if (options.isByIntermediate === true) intermediate ??= makeIntermediate();
+  const signer = await (options.isByIntermediate === true ? intermediate : authority);
+  if (signer === undefined) throw new Error("there is always one who signs");
+  const { keys: authorityKeys, subject: issuer } = signer;
   const keys = await generateKeys(keyType);
   const subject = `CN=${names[0]}`;
   const certificate = await X509CertificateGenerator.create(
@@ -102,7 +136,7 @@ async function makeLeaf(options: LeafOptions): Promise<Leaf> {
       publicKey: keys.publicKey,
       signingKey: options.isSelfSigned === true ? keys.privateKey : authorityKeys.privateKey,
       signingAlgorithm: { name: "ECDSA", hash: "SHA-256" },
-      ...validity(validForDays),
+      ...validity(validFromDays, validForDays),
       extensions: [
         new BasicConstraintsExtension(false),
         new KeyUsagesExtension(KeyUsageFlags.digitalSignature | KeyUsageFlags.keyEncipherment, true),
@@ -117,8 +151,10 @@ async function makeLeaf(options: LeafOptions): Promise<Leaf> {
     webcrypto,
   );
   const key = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey)).toString("base64");
+  const cert = pem(certificate);
   return {
-    cert: pem(certificate),
+    cert,
+    fullChain: options.isByIntermediate === true ? cert + signer.cert : cert,
     key: `-----BEGIN PRIVATE KEY-----\n${key.replace(/.{64}/g, "$&\n").trimEnd()}\n-----END PRIVATE KEY-----\n`,
   };
 }
@@ -136,9 +172,9 @@ function generateKeys(keyType: KeyType): Promise<webcrypto.CryptoKeyPair> {
   return webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
 }
 
-function validity(days: number): { notBefore: Date; notAfter: Date } {
+function validity(fromDays: number, toDays: number): { notBefore: Date; notAfter: Date } {
   const now = Date.now();
-  return { notBefore: new Date(now - 60 * DAY_MS), notAfter: new Date(now + days * DAY_MS) };
+  return { notBefore: new Date(now + fromDays * DAY_MS), notAfter: new Date(now + toDays * DAY_MS) };
 }
 
 function pem(certificate: X509Certificate): string {

@@ -1,3 +1,6 @@
+// Not the global one, which a test may have put its own clock in place of.
+import { performance } from "node:perf_hooks";
+
 /** How long the rig waits for anything before it gives up, in milliseconds; generous, since test machines are busy. */
 export const DEADLINE_MS = 10_000;
 
@@ -28,4 +31,15 @@ export async function within<T>(
 /** One turn of the event loop, so that what was written before travels on its own. */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
+}
+
+/**
+ * Resolves in the first turn of the event loop in which it is so, for what nothing tells of. By the clock, since a
+ * thread or another process may have to wait for its turn much longer than many turns of an idle event loop take.
+ */
+export async function untilSo(what: string, isSo: () => boolean): Promise<void> {
+  for (const startedMs = performance.now(); !isSo(); await nextTurn()) {
+    if (performance.now() - startedMs > DEADLINE_MS)
+      throw new Error(`the rig waited ${DEADLINE_MS} ms in vain for ${what}`);
+  }
 }

@@ -5,12 +5,13 @@ import { within } from "./deadline.ts";
  * latin1 strings, one character a byte. Every wait has a deadline and its error shows what had arrived.
  */
 export class Inbox {
-  /** Everything that ever arrived. */
+  /** Everything that ever arrived. To look into it costs as much as it is long: a reader of much looks at `unread`. */
   received = "";
+  /** What has arrived and was not read yet. */
+  unread = "";
   /** Set once nothing more can arrive: `end` for an orderly end, else the error's code, such as `ECONNRESET`. */
   ending: string | undefined;
   readonly #name: string;
-  #cursor = 0;
   #wake: (() => void)[] = [];
 
   constructor(name: string) {
@@ -18,18 +19,15 @@ export class Inbox {
   }
 
   push(chunk: Buffer | string): void {
-    this.received += typeof chunk === "string" ? chunk : chunk.toString("latin1");
+    const text = typeof chunk === "string" ? chunk : chunk.toString("latin1");
+    this.received += text;
+    this.unread += text;
     this.#wakeReaders();
   }
 
   finish(ending: string): void {
     this.ending ??= ending;
     this.#wakeReaders();
-  }
-
-  /** What has arrived and was not read yet. */
-  get unread(): string {
-    return this.received.slice(this.#cursor);
   }
 
   /** Everything up to and including the first match. */
@@ -52,16 +50,25 @@ export class Inbox {
   /** The next `lengthBytes` bytes. */
   bytes(lengthBytes: number): Promise<string> {
     return this.#take(`${lengthBytes} bytes of ${this.#name}`, () =>
-      this.received.length - this.#cursor >= lengthBytes ? lengthBytes : -1,
+      this.unread.length >= lengthBytes ? lengthBytes : -1,
     );
+  }
+
+  /** Waits until these bytes have come, whoever reads them. */
+  async seen(bytes: string): Promise<void> {
+    await this.#wait(`${this.#name} to send ${show(bytes)}`, () => this.received.includes(bytes));
+  }
+
+  /** Whatever has arrived, as soon as there is a byte; nothing once the connection has ended. */
+  async some(): Promise<string> {
+    await this.#wait(`a byte of ${this.#name}`, () => this.unread !== "" || this.ending !== undefined);
+    return this.#drop(this.unread.length);
   }
 
   /** Everything until the other side has ended or reset the connection; see {@link ending}. */
   async toEnd(): Promise<string> {
     await this.#wait(`${this.#name} to end the connection`, () => this.ending !== undefined);
-    const rest = this.unread;
-    this.#cursor = this.received.length;
-    return rest;
+    return this.#drop(this.unread.length);
   }
 
   /** `lengthOf` says how many unread bytes to take, or -1 while there are not enough. */
@@ -76,8 +83,13 @@ export class Inbox {
       }
       return length >= 0;
     });
-    const taken = this.received.slice(this.#cursor, this.#cursor + length);
-    this.#cursor += length;
+    return this.#drop(length);
+  }
+
+  /** Takes so many bytes out of what is unread. */
+  #drop(length: number): string {
+    const taken = this.unread.slice(0, length);
+    this.unread = this.unread.slice(length);
     return taken;
   }
 

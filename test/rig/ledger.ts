@@ -2,6 +2,8 @@
  * Who obtains something in a test writes it here, and the rig gives it back: what a test obtained when the test ends,
  * what `beforeAll` obtained when the file ends. Afterwards no socket and no child process may be left.
  */
+// Not the global one, which a test may have put its own clock in place of.
+import { performance } from "node:perf_hooks";
 import { afterAll, afterEach, beforeEach } from "vitest";
 import { DEADLINE_MS, nextTurn } from "./deadline.ts";
 

@@ -1,4 +1,6 @@
 /** Processes as a test looks at them from outside. */
+import { readFileSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { nextTurn, within } from "./deadline.ts";
 import type { GrowingText } from "./log.ts";
@@ -28,4 +30,28 @@ export async function untilGone(...pids: readonly number[]): Promise<void> {
 /** Environment that loads a module of test/rig/peers into a gate and all of its processes before anything else. */
 export function preloading(name: string): Readonly<Record<string, string>> {
   return { NODE_OPTIONS: `--import ${fileURLToPath(new URL(`./peers/${name}`, import.meta.url))}` };
+}
+
+/** Memory of a process that is in RAM (Linux). */
+export function residentBytes(pid: number): number {
+  const kib = /^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  return Number(kib) * 1024;
+}
+
+/** Waits until a process has had nothing to do for a tenth of a second (Linux). */
+export async function untilIdle(pid: number): Promise<void> {
+  const idle = async (): Promise<void> => {
+    for (let before = -1; ; ) {
+      const ticks = cpuTicks(pid);
+      if (ticks === before) return;
+      before = ticks;
+      await setTimeout(100);
+    }
+  };
+  await within(idle(), `process ${pid} to be idle`);
+}
+
+function cpuTicks(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  return Number(fields[11]) + Number(fields[12]);
 }

@@ -30,6 +30,8 @@ export interface ProxyOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Lets the time of a gate run so many times as fast; nginx has no such clock. */
   readonly clockFactor?: number;
+  /** The test kills it: its exit code, and what is left, say nothing. */
+  readonly isKilled?: boolean;
   /** Lines of the log that would otherwise fail the test: see {@link Proxy.stop}. */
   readonly tolerates?: readonly RegExp[];
 }
@@ -196,8 +198,9 @@ async function startProxy(
   obtain(
     `${name} (${prefix})`,
     async () => {
+      if (options.isKilled === true) killGroup(child);
       // Who stopped it has been told how that went.
-      if (stopping === undefined) await stop("SIGTERM");
+      if (stopping === undefined && options.isKilled !== true) await stop("SIGTERM");
       else await exited;
     },
     () => tail(`${stdout.text}${stderr.text}`, 60),

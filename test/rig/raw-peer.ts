@@ -1,6 +1,6 @@
 /** One end of a TCP, TLS or Unix connection in the hands of a test: a client, or a backend's accepted connection. */
 import { readSync } from "node:fs";
-import { connect as connectTcp, type NetConnectOpts, type Socket } from "node:net";
+import { connect as connectTcp, type NetConnectOpts, Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions, TLSSocket } from "node:tls";
 import { nextTurn, within } from "./deadline.ts";
 import { Inbox } from "./inbox.ts";
@@ -25,6 +25,12 @@ export class RawPeer {
         resolve(this.inbox.ending ?? "end");
       });
     });
+  }
+
+  /** The TCP connection, below TLS if there is any. */
+  get #tcp(): Socket {
+    const below: unknown = Reflect.get(this.socket, "_parent");
+    return below instanceof Socket ? below : this.socket;
   }
 
   /** Hands `data` (text is latin1: one character, one byte) to the system and resolves when it has taken it. */
@@ -67,7 +73,22 @@ export class RawPeer {
 
   /** Sends RST and drops what was not sent. */
   reset(): void {
-    this.socket.resetAndDestroy();
+    this.#tcp.resetAndDestroy();
+    this.socket.destroy();
+  }
+
+  /** Sends FIN without TLS's close_notify before it, as a process does that dies. Without TLS as {@link end}. */
+  truncate(): void {
+    this.#tcp.end();
+  }
+
+  /** Takes nothing more of what comes, until {@link resume}. */
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    this.socket.resume();
   }
 
   async close(): Promise<void> {

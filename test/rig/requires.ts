@@ -3,9 +3,14 @@ import type { TestContext } from "vitest";
 
 export type Part =
   | "nginx"
+  | "unshare"
+  | "script"
+  | "haproxy"
+  | "caddy"
   | "chromium"
   | "openssl"
   | "curl"
+  | "nghttp2"
   | "python3-websockets"
   | "node-websocket"
   | "pcre2test";
@@ -20,9 +25,17 @@ interface OptionalPart {
 /** What some tests need and a machine with Node alone lacks. */
 const PARTS: Readonly<Record<Part, OptionalPart>> = {
   nginx: { install: "apt-get install nginx-light", probe: ["nginx", "-v"] },
+  script: { install: "bsdutils", probe: ["script", "--version"] },
+  unshare: {
+    install: "util-linux, and leave for user namespaces",
+    probe: ["unshare", "--map-root-user", "--net", "true"],
+  },
+  haproxy: { install: "apt-get install haproxy", probe: ["haproxy", "-v"] },
+  caddy: { install: "apt-get install caddy", probe: ["caddy", "version"] },
   chromium: { install: "apt-get install chromium", probe: ["/usr/bin/chromium", "--version"] },
   openssl: { install: "apt-get install openssl", probe: ["openssl", "version"] },
   curl: { install: "apt-get install curl", probe: ["curl", "--version"] },
+  nghttp2: { install: "apt-get install nghttp2-client", probe: ["nghttp", "--version"] },
   pcre2test: { install: "apt-get install pcre2-utils", probe: ["pcre2test", "-C"] },
   "python3-websockets": {
     install: "apt-get install python3-websockets",

@@ -9,6 +9,7 @@ import type { BrowserContext } from "playwright-core";
 import type { TestContext } from "vitest";
 import { WebSocket } from "ws";
 import { within } from "./deadline.ts";
+import type { Http2Client } from "./http2-client.ts";
 import { obtain } from "./ledger.ts";
 import { requires } from "./requires.ts";
 
@@ -35,6 +36,8 @@ export interface WebSocketClientOptions {
   readonly ca?: string;
   /** Request headers; neither browsers nor Node's own client can set any. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Over a stream of this connection (RFC 8441); the kind `ws` alone. */
+  readonly http2?: Http2Client | undefined;
   /** Needed by the kind `chromium`. */
   readonly browser?: BrowserContext | undefined;
 }
@@ -122,8 +125,12 @@ class ClientEvents {
 }
 
 function connectWs(url: string, options: WebSocketClientOptions, events: ClientEvents): Driver {
+  const { http2 } = options;
+  // An object of any kind, since it is typed as net.connect: http.request is content with a stream.
+  const way: object = http2 === undefined ? {} : { createConnection: () => http2.bridge() };
   const socket = new WebSocket(url, [...(options.protocols ?? [])], {
     headers: { ...options.headers },
+    ...way,
     ...(options.ca === undefined ? {} : { ca: options.ca }),
   });
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));

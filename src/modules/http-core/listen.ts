@@ -130,7 +130,13 @@ function readParameter(word: Word, options: Options, check: Check): boolean {
       return true;
     case "http2":
       options.http2 = true;
-      warnHttp2(word, check);
+      check.warn(
+        word.span,
+        'the "listen ... http2" directive is deprecated, use the "http2" directive instead',
+        {
+          code: "listen-http2",
+        },
+      );
       return true;
     case "quic":
       return refuse(
@@ -178,11 +184,6 @@ function readKeepalive(word: Word, value: string, options: Options, check: Check
   }
   options.so_keepalive = idleMs;
   return true;
-}
-
-/** HTTP/2 is offered by ALPN: who is not offered it speaks HTTP/1.1, so the configuration still does its job. */
-export function warnHttp2(word: Word, check: Check): void {
-  check.warn(word.span, "HTTP/2 is not offered to clients, they are served HTTP/1.1", { code: "no-http2" });
 }
 
 function unknownParameter(word: Word, check: Check): boolean {

@@ -28,7 +28,7 @@ function serverParts(scope: Scope): ServerParts {
   const nameSpan = opener?.name.span;
   return {
     core: settings,
-    listens: settings.http2 ? withDefault.map((listen) => ({ ...listen, http2: true })) : withDefault,
+    listens: withDefault,
     // A server without a name answers to requests without a Host, as nginx's default server_name "" has it.
     names: names.length > 0 || nameSpan === undefined ? names : [{ kind: "exact", name: "", span: nameSpan }],
     name: settings.server_name[0]?.first ?? "",

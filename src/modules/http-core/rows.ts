@@ -21,7 +21,7 @@ import type { CoreLocation, CoreServer, ErrorPage } from "../../compile/plan.ts"
 import type { ListenSpec } from "../../compile/module.ts";
 import type { Scope } from "../../compile/scope.ts";
 import { parseErrorPage } from "./error-page.ts";
-import { parseListen, warnHttp2 } from "./listen.ts";
+import { parseListen } from "./listen.ts";
 import { parseLocationHead } from "./location-head.ts";
 import { parseServerNames, type ServerNames } from "./server-name.ts";
 import { DEFAULT_TYPES, parseTypes } from "./types.ts";
@@ -66,7 +66,6 @@ export const blockRows: Readonly<
 interface ServerRowSettings extends CoreServer {
   readonly listen: readonly (readonly ListenSpec[])[];
   readonly server_name: readonly ServerNames[];
-  readonly http2: boolean;
 }
 
 export const serverRows: RowsOf<ServerRowSettings> = {
@@ -87,17 +86,6 @@ export const serverRows: RowsOf<ServerRowSettings> = {
     inherit: "none",
     defaultText: '""',
     doc: "Names by which Host chooses the server. Internationalized names match in their UTF-8 and their punycode form.",
-  }),
-  http2: one({
-    in: HTTP_SERVER,
-    type: custom("on | off", [1, 1], (args, check, directive) => {
-      const isOn = flag().parse(args, check, directive);
-      const [word] = args;
-      if (isOn === true && word !== undefined) warnHttp2(word, check);
-      return isOn;
-    }),
-    default: false,
-    doc: "Accepted with a warning: HTTP/2 is not offered, and clients are served HTTP/1.1.",
   }),
   client_header_timeout: one({
     in: HTTP_SERVER,

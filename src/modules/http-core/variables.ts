@@ -10,7 +10,7 @@ import type { VariableRow } from "../../compile/module.ts";
 import type { Request } from "../../compile/request.ts";
 import type { Getter } from "../../compile/template.ts";
 import type { HeaderList } from "../../http/header-list.ts";
-import { requestLine } from "../../http/request-line.ts";
+import { protocolOf, requestLine } from "../../http/request-line.ts";
 import { addressBytes } from "../../base/address-bytes.ts";
 import { iso8601, localTime } from "./time-format.ts";
 
@@ -163,9 +163,8 @@ const requestVariables: readonly VariableRow[] = [
     { name: "server_name", doc: "The first name of the server that was chosen.", from: "request" },
     (request) => request.server.name,
   ),
-  value(
-    { name: "server_protocol", doc: "The protocol of the request.", from: "request" },
-    (request) => `HTTP/1.${request.head.versionMinor}`,
+  value({ name: "server_protocol", doc: "The protocol of the request.", from: "request" }, (request) =>
+    protocolOf(request.head),
   ),
   value(
     {

@@ -7,6 +7,7 @@ import type { Scope } from "../../compile/scope.ts";
 import { constantTemplate, type Template } from "../../compile/template.ts";
 import { hiddenHeaders } from "../../proxy/answer-head.ts";
 import { DEFAULT_PORTS, hostAndPort } from "../../proxy/pass-url.ts";
+import { PLAN_TUNNELS } from "../../proxy/plan-tunnels.ts";
 import { RequestHeadPlan } from "../../proxy/request-head.ts";
 import { isNextCondition, type ProxyPass, type ProxyRules } from "../../proxy/rules.ts";
 import { originalTarget, replacedTarget, type TargetMaker } from "../../proxy/target.ts";
@@ -67,6 +68,7 @@ export function buildRules(scope: Scope, { pass, level }: PlacedPass, check: Che
     proxy_send_timeout: Math.max(1, settings.proxy_send_timeout),
     proxy_read_timeout,
     proxy_pass,
+    tunnels: check.share(PLAN_TUNNELS),
     route,
     target: targetMaker(pass, level),
     head: new RequestHeadPlan({ ...settings, host: defaultHost(pass) }),

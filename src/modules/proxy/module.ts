@@ -1,5 +1,6 @@
 import type { LocationParts, Module } from "../../compile/module.ts";
 import { proxyRequest } from "../../proxy/proxy-request.ts";
+import { passesWebSockets } from "../../proxy/upgrade.ts";
 import { bufferingRows } from "./buffering.ts";
 import { buildRules, findPass } from "./build.ts";
 import { cookieRows } from "./cookie-rows.ts";
@@ -27,9 +28,13 @@ export const proxyModule: Module = {
     const placed = findPass(scope);
     const rules = placed === null ? null : buildRules(scope, placed, check);
     if (rules === null) return {};
+    const { proxy_pass, tunnels } = rules;
+    const pass = proxy_pass.kind === "constant" ? proxy_pass.destination.group : null;
+    tunnels.notePass(check.locationOf(scope), pass);
     const { head } = scope;
     return {
       content: (request) => proxyRequest(request, rules),
+      passesWebSockets: passesWebSockets(rules),
       redirectsToSlash: head.kind === "location" && head.path.endsWith("/"),
     };
   },

@@ -18,8 +18,8 @@ function tlsVariable(
     changeable: false,
     nginx: true,
     get: () => (request) => {
-      const { tls } = request.connection.transport;
-      return tls === null ? undefined : get(tls, request);
+      const { tlsInfo } = request.connection;
+      return tlsInfo === null ? undefined : get(tlsInfo, request);
     },
   };
 }
