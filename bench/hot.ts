@@ -1,11 +1,12 @@
 /** `npm run bench:hot`: what the functions on the data plane's way cost, one at a time. */
 import { codec } from "./hot/codec.ts";
+import { frames } from "./hot/frames.ts";
 import { routing } from "./hot/routing.ts";
 import { type HotFunction, type Timing, time } from "./loop.ts";
 
 const NOTHING: HotFunction = { name: "nothing", run: () => undefined };
 
-const FUNCTIONS: readonly HotFunction[] = [NOTHING, ...codec, ...(await routing())];
+const FUNCTIONS: readonly HotFunction[] = [NOTHING, ...codec, ...frames, ...(await routing())];
 
 function line(name: string, { medianNanos, minNanos, spread }: Timing): string {
   const cells = [medianNanos.toFixed(0), `${(spread * 100).toFixed(0)} %`, minNanos.toFixed(0)];

@@ -1,6 +1,6 @@
 /** Measures one scenario: everybody in turn, several times over, medians. */
 import type { Generator } from "./load/processes.ts";
-import type { Sample, Session, Work } from "./load/work.ts";
+import type { Sample, Session, Target, Work } from "./load/work.ts";
 import { cpuMicrosBetween, readCpu, readMemoryBytes } from "./process-cost.ts";
 import type { Scenario } from "./scenario.ts";
 
@@ -24,6 +24,8 @@ export interface Pace {
 export interface Entrant {
   readonly name: string;
   readonly pid: number | undefined;
+  /** What its tunnels are asked for as. */
+  readonly protocol: string;
   readonly plainPort: number;
   readonly tlsPort: number;
 }
@@ -40,6 +42,8 @@ export interface Figure {
   readonly rounds: number;
   /** CPU microseconds per unit, or bytes per idle tunnel; absent for the direct run. */
   readonly cost?: Spread;
+  /** Of idle tunnels: processor time as a share of one core. */
+  readonly cpuShare?: number;
   readonly perSecond?: Spread;
   readonly p50Micros?: Spread;
   readonly p99Micros?: Spread;
@@ -154,18 +158,29 @@ export async function measureMemory(
   if (entrant.pid === undefined || scenario.work.kind !== "idle")
     return { contender: entrant.name, rounds: 0 };
   const target = targetOf(scenario, entrant);
-  const tunnels = scenario.work.tunnels;
   try {
-    const first: Work = { kind: "idle", tunnels: Math.ceil(tunnels / 10) };
+    const { tunnels, watchMs } = scenario.work;
+    const first: Work = { kind: "idle", tunnels: Math.ceil(tunnels / 10), watchMs };
     const sessions = [await generator.open(target, first)];
     const before = await settledMemoryBytes(entrant.pid);
     sessions.push(await generator.open(target, scenario.work));
+    await settledMemoryBytes(entrant.pid);
+    const cpuShare = await cpuShareOf(entrant.pid, watchMs);
     const after = await settledMemoryBytes(entrant.pid);
     for (const session of sessions) await session.close();
-    return { contender: entrant.name, rounds: 1, cost: spreadOf([(after - before) / tunnels]) };
+    const cost = spreadOf([(after - before) / tunnels]);
+    return { contender: entrant.name, rounds: 1, cost, ...(cpuShare === null ? {} : { cpuShare }) };
   } catch (reason) {
     return { contender: entrant.name, rounds: 0, failure: messageOf(reason) };
   }
+}
+
+/** Null where nobody watches. */
+async function cpuShareOf(pid: number, watchMs: number): Promise<number | null> {
+  if (watchMs === 0) return null;
+  const before = readCpu(pid);
+  await pause(watchMs);
+  return cpuMicrosBetween(before, readCpu(pid)) / (watchMs * 1000);
 }
 
 async function settledMemoryBytes(pid: number): Promise<number> {
@@ -179,8 +194,8 @@ async function settledMemoryBytes(pid: number): Promise<number> {
   return last;
 }
 
-function targetOf(scenario: Scenario, entrant: Entrant): { port: number; tls: boolean } {
-  return { port: scenario.tls ? entrant.tlsPort : entrant.plainPort, tls: scenario.tls };
+function targetOf({ tls }: Scenario, { protocol, plainPort, tlsPort }: Entrant): Target {
+  return { port: tls ? tlsPort : plainPort, tls, protocol };
 }
 
 function spreadOf(values: readonly number[]): Spread {

@@ -11,10 +11,11 @@ export interface Options {
   readonly help: boolean;
 }
 
-export const USAGE = `usage: npm run bench -- [--quick] [--only NAME,...] [--contenders NAME,...] [--json FILE]
+export const USAGE = `usage: npm run bench -- [NAME...] [--quick] [--only NAME,...] [--contenders NAME,...] [--json FILE]
 
   --quick             under a minute: the most telling scenarios, fewer and shorter rounds
   --only ws-64        only scenarios whose name begins with these words: ws-64-100 and ws-64-1000
+  idle                the same as --only idle: ten thousand idle tunnels, which nothing else measures
   --contenders nginx  only these; "direct" is always measured, alone if it is the only name
   --json FILE         where to write the figures; bench/results/latest.json unless given`;
 
@@ -24,8 +25,9 @@ export function parseOptions(
   jsonFile: string,
 ): Options | { readonly error: string } {
   try {
-    const { values } = parseArgs({
+    const { values, positionals } = parseArgs({
       args: [...args],
+      allowPositionals: true,
       options: {
         quick: { type: "boolean", default: false },
         only: { type: "string", default: "" },
@@ -35,7 +37,13 @@ export function parseOptions(
       },
     });
     const { quick, only, contenders, json, help } = values;
-    return { quick, only: names(only), contenders: names(contenders), jsonFile: json, help };
+    return {
+      quick,
+      only: [...positionals, ...names(only)],
+      contenders: names(contenders),
+      jsonFile: json,
+      help,
+    };
   } catch (reason) {
     return { error: reason instanceof Error ? reason.message : String(reason) };
   }

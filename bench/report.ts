@@ -68,12 +68,15 @@ export function table({ scenario, figures, target }: Result): string {
     ? `${scenario.name}: memory per idle tunnel`
     : `${scenario.name}: CPU per ${scenario.per}`;
   const heads = memory
-    ? ["", "kB", "×nginx", `×${PEER}`]
+    ? ["", "kB", "×nginx", `×${PEER}`, "CPU %"]
     : ["", "CPU µs", "±", "×nginx", `×${PEER}`, "per second", "p50 µs", "p99 µs"];
   const lines = figures.map((figure) => {
     const ratios = [REFERENCE, PEER].map((name) => ratioText(figure, figures, name));
     if (figure.failure !== undefined) return [figure.contender, `failed: ${figure.failure}`];
-    if (memory) return [figure.contender, fixed(figure.cost, 1, 1 / 1024), ...ratios];
+    if (memory) {
+      const share = figure.cpuShare === undefined ? "" : (figure.cpuShare * 100).toFixed(1);
+      return [figure.contender, fixed(figure.cost, 1, 1 / 1024), ...ratios, share];
+    }
     return [
       figure.contender,
       fixed(figure.cost, 1),

@@ -1,17 +1,17 @@
 /** `npm run bench`: the scenarios, the contenders, and the loop over both. */
 import { fileURLToPath } from "node:url";
-import type { Contender } from "./contenders/contender.ts";
+import { type Contender, WEBSOCKET } from "./contenders/contender.ts";
 import { haproxy } from "./contenders/haproxy.ts";
 import { httpProxy3 } from "./contenders/http-proxy-3.ts";
 import { nginx } from "./contenders/nginx.ts";
-import { wsgate } from "./contenders/wsgate.ts";
+import { wsgate, wsgatePipe } from "./contenders/wsgate.ts";
 import { type Entrant, type Figure, measure, measureMemory, type Pace } from "./measure.ts";
 import { isChosen, type Options, parseOptions, USAGE } from "./options.ts";
 import { header, machineLine, type Result, summary, table, verdictOn, writeReport } from "./report.ts";
-import { echo, handshakes, idle, requests, type Scenario } from "./scenario.ts";
+import { echo, handshakes, idle, idleForLong, requests, type Scenario, shortened } from "./scenario.ts";
 import { openStage, type Stage } from "./stage.ts";
 
-const CONTENDERS: readonly Contender[] = [nginx, haproxy, wsgate, httpProxy3];
+const CONTENDERS: readonly Contender[] = [nginx, haproxy, wsgate, wsgatePipe, httpProxy3];
 
 const KIB = 1024;
 const MIB: number = 1024 * 1024;
@@ -36,6 +36,8 @@ const SCENARIOS: readonly Scenario[] = [
 
   idle("ws", 2000),
   idle("wss", 2000),
+  idleForLong("ws"),
+  idleForLong("wss"),
 
   echo("ws", 64, 1000, { timesNginxMax: 2 }),
   echo("ws", KIB, 1000),
@@ -59,7 +61,7 @@ async function main(options: Options): Promise<void> {
   const startedAt = new Date();
   const pace = options.quick ? QUICK_PACE : PACE;
   const endMs = startedAt.getTime() + (options.quick ? QUICK_TIME_MS_MAX : TIME_MS_MAX);
-  const scenarios = chosenScenarios(options);
+  const scenarios = options.quick ? chosenScenarios(options).map(shortened) : chosenScenarios(options);
   const contenders = CONTENDERS.filter(({ name }) =>
     isChosen(options.contenders, (chosen) => chosen === name),
   );
@@ -82,7 +84,13 @@ async function main(options: Options): Promise<void> {
     const figures =
       scenario.work.kind === "idle"
         ? await memoryOfEach(scenario, present, stage)
-        : await measure(scenario, entrants, stage.generator, pace, deadlineMs);
+        : await measure(
+            scenario,
+            entrants.filter((entrant) => takesPart(entrant, scenario)),
+            stage.generator,
+            pace,
+            deadlineMs,
+          );
     const result = { scenario, figures, target: verdictOn(scenario, figures) };
     results.push(result);
     console.log(table(result));
@@ -105,10 +113,16 @@ async function main(options: Options): Promise<void> {
   console.log(`${seconds.toFixed(0)} s; figures written to ${options.jsonFile}`);
 }
 
+/** Who is there for tunnels of another protocol has no part in requests. */
+function takesPart({ protocol }: Entrant, { work }: Scenario): boolean {
+  return protocol === WEBSOCKET || work.kind === "echo" || work.kind === "idle";
+}
+
 function chosenScenarios({ quick, only }: Options): Scenario[] {
   return SCENARIOS.filter((scenario) => {
     const named = isChosen(only, (words) => `${scenario.name}-`.startsWith(`${words}-`));
-    return named && (scenario.quick || !quick || only.length > 0);
+    if (only.length > 0) return named;
+    return scenario.byNameAlone !== true && (scenario.quick || !quick);
   });
 }
 

@@ -11,6 +11,8 @@ export interface Scenario {
   readonly quick: boolean;
   /** The target, where there is one: wsgate may cost at most so many times what nginx costs. */
   readonly timesNginxMax: number | undefined;
+  /** Takes minutes: only for who asks for it by its name. */
+  readonly byNameAlone?: boolean;
 }
 
 export type Scheme = "ws" | "wss";
@@ -50,5 +52,32 @@ export function handshakes(scheme: Scheme, atOnce: number, row: Row = {}): Scena
 }
 
 export function idle(scheme: Scheme, tunnels: number, row: Row = {}): Scenario {
-  return scenario(`memory-${scheme}`, scheme === "wss", "idle tunnel", { kind: "idle", tunnels }, row);
+  return scenario(
+    `memory-${scheme}`,
+    scheme === "wss",
+    "idle tunnel",
+    { kind: "idle", tunnels, watchMs: 0 },
+    row,
+  );
+}
+
+/** As many tunnels as a process may have open files for, less a tenth that is opened before; 10,000 in all at most. */
+const IDLE_TUNNELS = 9_000;
+/** Two intervals of pings, and a little. */
+const IDLE_WATCH_MS = 45_000;
+
+/** Memory and processor time of thousands of tunnels that say nothing, for long enough that all are pinged. */
+export function idleForLong(scheme: Scheme): Scenario {
+  const work: Work = { kind: "idle", tunnels: IDLE_TUNNELS, watchMs: IDLE_WATCH_MS };
+  return {
+    ...scenario(`idle-${scheme}`, scheme === "wss", "idle tunnel", work, { timesNginxMax: 1 }),
+    byNameAlone: true,
+  };
+}
+
+/** The short form of such a scenario, for `--quick`. */
+export function shortened(scenario: Scenario): Scenario {
+  const { work } = scenario;
+  if (work.kind !== "idle" || work.watchMs === 0) return scenario;
+  return { ...scenario, work: { ...work, tunnels: work.tunnels / 10, watchMs: work.watchMs / 10 } };
 }

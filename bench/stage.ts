@@ -8,6 +8,7 @@ import {
   type NotStarted,
   type RunningProxy,
   startContender,
+  WEBSOCKET,
 } from "./contenders/contender.ts";
 import { type Generator, startBackend, startGenerator } from "./load/processes.ts";
 import type { Entrant } from "./measure.ts";
@@ -41,7 +42,13 @@ export async function openStage(): Promise<Stage> {
 
   return {
     generator,
-    direct: { name: "direct", pid: undefined, plainPort: backend.ports.plain, tlsPort: backend.ports.tls },
+    direct: {
+      name: "direct",
+      pid: undefined,
+      protocol: WEBSOCKET,
+      plainPort: backend.ports.plain,
+      tlsPort: backend.ports.tls,
+    },
     start: async (contender) => {
       const proxy = await startContender(contender, folder, backend.ports.plain, certificate);
       if ("failure" in proxy) return proxy;
@@ -50,7 +57,7 @@ export async function openStage(): Promise<Stage> {
         running.delete(proxy);
         await proxy.stop();
       };
-      return { ...proxy, name: contender.name, stop };
+      return { ...proxy, name: contender.name, protocol: contender.protocol ?? WEBSOCKET, stop };
     },
     close: async () => {
       generator.stop();

@@ -10,11 +10,15 @@ const STDERR_CHARACTERS_KEPT = 2_000;
 
 export interface Contender {
   readonly name: string;
+  /** Where it is not `websocket`: what tunnels through it are asked for as. Such a contender takes part in nothing else. */
+  readonly protocol?: string;
   /** What is installed, such as `nginx 1.22.1`, or undefined when it is not. */
   version(): string | undefined;
   /** Writes what it needs into `place.folder` and says which command proxies from there, in the foreground. */
   prepare(place: Place): Launch;
 }
+
+export const WEBSOCKET = "websocket";
 
 /** Where a contender listens, what it forwards to, and a folder of its own. */
 export interface Place {

@@ -1,24 +1,30 @@
 import type { Place } from "./contender.ts";
 
+/** Lines of one of the two: in the main context, in `http`, and in the location of the tunnels. */
+export interface OwnLines {
+  readonly main?: string;
+  readonly http?: string;
+  readonly tunnel?: string;
+}
+
 /**
  * The configuration that nginx and wsgate both run: what their users paste, stock buffer sizes, one worker, no access log.
- * `ownLines` stand in the main context, `ownHttpLines` in `http`.
  */
-export function nginxConf(place: Place, ownLines: string, ownHttpLines: string): string {
+export function nginxConf(place: Place, { main = "", http = "", tunnel = "" }: OwnLines): string {
   return `
 worker_processes 1;
-worker_rlimit_nofile 20000;
+worker_rlimit_nofile 40000;
 pid wsgate.pid;
 error_log error.log error;
-${ownLines}
+${main}
 events {
-    worker_connections 16384;
+    worker_connections 32768;
 }
 
 http {
     access_log off;
     keepalive_requests 1000000000;
-    ${ownHttpLines}
+    ${http}
 
     upstream backend {
         server 127.0.0.1:${place.backendPort};
@@ -49,6 +55,7 @@ http {
             proxy_set_header Upgrade $http_upgrade;
             proxy_set_header Connection "upgrade";
             proxy_set_header Host $host;
+            ${tunnel}
         }
     }
 }

@@ -13,7 +13,7 @@ export const nginx: Contender = {
   version: () => installedVersion("nginx", ["-v"]),
   prepare: (place) => {
     const file = join(place.folder, "nginx.conf");
-    writeFileSync(file, nginxConf(place, "daemon off;", OWN_TEMPORARY_PATHS));
+    writeFileSync(file, nginxConf(place, { main: "daemon off;", http: OWN_TEMPORARY_PATHS }));
     return { command: "nginx", args: ["-c", file, "-p", place.folder, "-e", "error.log"] };
   },
 };

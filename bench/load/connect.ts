@@ -91,7 +91,7 @@ export async function openTunnel(
 
   const connection = await connect(target, onBytes);
   connection.socket.write(
-    `GET /echo HTTP/1.1\r\nHost: bench.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+    `GET /echo HTTP/1.1\r\nHost: bench.test\r\nConnection: Upgrade\r\nUpgrade: ${target.protocol}\r\n` +
       `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
   );
   const early = connection.closed.then(

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import type { BackendPorts } from "./backend.ts";
 import type { Command, Reply, Sample, Session, Target, Work } from "./work.ts";
 
-const STEP_TIMEOUT_MS = 60_000;
+const STEP_TIMEOUT_MS = 120_000;
 
 export interface Backend {
   readonly ports: BackendPorts;

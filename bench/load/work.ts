@@ -4,6 +4,8 @@
 export interface Target {
   readonly port: number;
   readonly tls: boolean;
+  /** The protocol that the client's Upgrade asks for. */
+  readonly protocol: string;
 }
 
 export type Work =
@@ -13,8 +15,8 @@ export type Work =
   | { readonly kind: "requests"; readonly connections: number; readonly bodyBytes: number }
   /** So many at a time: connect, upgrade, closing handshake, end. */
   | { readonly kind: "handshakes"; readonly atOnce: number }
-  /** Tunnels that stay open and silent. */
-  | { readonly kind: "idle"; readonly tunnels: number };
+  /** Tunnels that stay open and silent; where `watchMs` is not 0, what they cost in processor time for so long. */
+  | { readonly kind: "idle"; readonly tunnels: number; readonly watchMs: number };
 
 /** One round, from quiet to quiet: it begins with nothing in flight and ends when the last answer is in. */
 export interface Sample {
