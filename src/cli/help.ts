@@ -3,6 +3,7 @@ export const HELP: string = `Usage: wsgate [-?hvVtTq] [-s signal] [-p prefix] [-
 
        wsgate [address:]port upstream [--tls] [--cert FILE --key FILE] [--print]
        wsgate demo [--http PORT] [--https PORT]
+       wsgate lint [--fix] FILE...
 
 Options:
   -?,-h         : this help
@@ -11,7 +12,8 @@ Options:
   -t            : test configuration and exit
   -T            : test configuration, dump it and exit
   -q            : suppress non-error messages during configuration testing
-  -s signal     : send signal to the main process: stop, quit, reopen, reload
+  -s signal     : send signal to the main process: stop, quit, reopen, reload, and drain: ends
+                  all tunnels within websocket_drain, and refuses new ones until a reload; all else goes on
   -p prefix     : set prefix path (default: the folder of the configuration, or its parent if that is called conf)
   -e filename   : set error log file (default: stderr)
   -c filename   : set configuration file (default: conf/nginx.conf or nginx.conf below the prefix)

@@ -8,6 +8,12 @@ import { serve } from "./serve.ts";
 import { sendSignal } from "./send-signal.ts";
 import { testConfiguration } from "./test-configuration.ts";
 
+/** Each is loaded only when asked for: they bring what a running proxy does not need. */
+const SUBCOMMANDS: ReadonlyMap<string, (args: readonly string[]) => Promise<number>> = new Map([
+  ["demo", async (args) => (await import("./demo.ts")).runDemo(args)],
+  ["lint", async (args) => (await import("./lint.ts")).runLint(args)],
+]);
+
 /** Runs a command line and leaves its exit code in `process.exitCode`. */
 export async function main(args: readonly string[]): Promise<void> {
   // Whoever reads our output may go away, as `head` does.
@@ -16,8 +22,8 @@ export async function main(args: readonly string[]): Promise<void> {
 }
 
 async function dispatch(args: readonly string[]): Promise<number> {
-  // Loaded only when asked for: it brings a chat backend and a maker of certificates.
-  if (args[0] === "demo") return (await import("./demo.ts")).runDemo(args.slice(1));
+  const subcommand = SUBCOMMANDS.get(args[0] ?? "");
+  if (subcommand !== undefined) return subcommand(args.slice(1));
   if (isQuick(args)) return runQuick(args);
   const parsed = parseFlags(args);
   if (!parsed.ok) {
