@@ -354,6 +354,17 @@ describe("s4-path.conf", () => {
     }
   });
 
+  test("explain tells which location took a path and what reached the backend", async () => {
+    const backend = await startWebSocketBackend();
+    const gate = await start(backend);
+    const url = gate.url("ws", "/websocket/xxx", "plain").replace("127.0.0.1", "localhost");
+    const { code, stdout } = await runGate(["explain", url, "-c", `${gate.prefix}/conf/nginx.conf`]);
+    expect(code).toBe(0);
+    expect(stdout).toContain(`goes to http://${backend.address}/xxx as a WebSocket`);
+    expect(stdout).toContain("=>/websocket/: the longest prefix");
+    expect(stdout).toContain('/xxx: "/" of proxy_pass takes the place of "/websocket/"');
+  });
+
   test("writes its own format into logs/access.log", async () => {
     const gate = await start(await startWebSocketBackend());
     const response = await get(gate, "plain", { target: "/websocket/x", headers: { Host: "localhost" } });

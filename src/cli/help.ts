@@ -4,6 +4,7 @@ export const HELP: string = `Usage: wsgate [-?hvVtTq] [-s signal] [-p prefix] [-
        wsgate [address:]port upstream [--tls] [--cert FILE --key FILE] [--print]
        wsgate demo [--http PORT] [--https PORT]
        wsgate lint [--fix] FILE...
+       wsgate explain URL [-c filename]
 
 Options:
   -?,-h         : this help
