@@ -1,8 +1,16 @@
-// Writes docs/DIRECTIVES.md, docs/VARIABLES.md and docs/ERRORS.md from the rows of the program, or with --check says which are stale.
+// Writes docs/DIRECTIVES.md, docs/VARIABLES.md, docs/ERRORS.md, docs/METRICS.md, docs/LINT.md and docs/DOCTOR.md from
+// the rows of the program, and docs/HOW_TUNNELS_END.md from the table that its test goes by; or with --check says which are stale.
 // Needs dist/: run `npm run build` first.
 import { readFileSync, writeFileSync } from "node:fs";
+import { rulesPage } from "../dist/doctor/lint/explain-rule.js";
+import { rules } from "../dist/doctor/lint/rules/index.js";
+import { DOCTOR_USAGE } from "../dist/cli/doctor-flags.js";
+import { illnessesPage } from "../dist/doctor/report/page.js";
+import { ILLNESSES } from "../dist/doctor/verdict/verdict.js";
+import { howTunnelsEnd } from "./how-tunnels-end.mjs";
 import { modules } from "../dist/modules/index.js";
 import { HEAD_RULES } from "../dist/http/head-error.js";
+import { TUNNEL_METRICS } from "../dist/observe/tunnel-metrics.js";
 
 /** @param {string} text */
 const cell = (text) => text.replaceAll("|", "\\|").replaceAll("\n", " ");
@@ -94,7 +102,45 @@ function errors() {
   return `${lines.join("\n")}\n`;
 }
 
-const pages = { "DIRECTIVES.md": directives(), "VARIABLES.md": variables(), "ERRORS.md": errors() };
+function metrics() {
+  const lines = [
+    "# Metrics",
+    "",
+    GENERATED.replace("src/modules", "src/observe/tunnel-metrics.ts"),
+    "",
+    "What `websocket_status;` answers with, in Prometheus' text format, and `websocket_status json;` as JSON:",
+    "",
+    "```nginx",
+    "server {",
+    "    listen 127.0.0.1:9090;    # for nobody but this machine",
+    "    location = /tunnels { websocket_status; }",
+    "}",
+    "```",
+    "",
+    "The numbers are those of all workers together, as of now, since the start of the main process; a reload changes nothing.",
+    "Of a worker that crashes they are at most a second old, and what it had open has ended with the reason `worker-crash`.",
+    "Tunnels opened are always the sum of those ended, by whomever and for whatever reason, and those open. Messages are those",
+    "of WebSockets; tunnels and bytes also those of other protocols. A series is there once it has been counted. Which way of",
+    "ending has which labels stands in [HOW_TUNNELS_END.md](HOW_TUNNELS_END.md), in the column of the access log.",
+    "",
+    "| metric | labels | JSON | type | meaning |",
+    "|---|---|---|---|---|",
+  ];
+  for (const { name, key, type, help, labels } of TUNNEL_METRICS) {
+    lines.push(`| ${code(name)} | ${labels.map(code).join(", ")} | ${code(key)} | ${type} | ${cell(help)} |`);
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+const pages = {
+  "DIRECTIVES.md": directives(),
+  "VARIABLES.md": variables(),
+  "ERRORS.md": errors(),
+  "HOW_TUNNELS_END.md": await howTunnelsEnd(),
+  "METRICS.md": metrics(),
+  "DOCTOR.md": illnessesPage(ILLNESSES, DOCTOR_USAGE, GENERATED.replace("src/modules", "src/doctor/verdict")),
+  "LINT.md": rulesPage(rules, GENERATED.replace("src/modules", "src/doctor/lint/rules")),
+};
 let stale = 0;
 for (const [name, text] of Object.entries(pages)) {
   const file = new URL(`../docs/${name}`, import.meta.url);

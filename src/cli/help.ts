@@ -5,6 +5,7 @@ export const HELP: string = `Usage: wsgate [-?hvVtTq] [-s signal] [-p prefix] [-
        wsgate demo [--http PORT] [--https PORT]
        wsgate lint [--fix] FILE...
        wsgate explain URL [-c filename]
+       wsgate doctor wss://host/path [--help]
 
 Options:
   -?,-h         : this help

@@ -12,6 +12,7 @@ import { testConfiguration } from "./test-configuration.ts";
 const SUBCOMMANDS: ReadonlyMap<string, (args: readonly string[]) => Promise<number>> = new Map([
   ["demo", async (args) => (await import("./demo.ts")).runDemo(args)],
   ["lint", async (args) => (await import("./lint.ts")).runLint(args)],
+  ["doctor", async (args) => (await import("./doctor.ts")).runDoctor(args)],
   ["explain", async (args) => (await import("./explain.ts")).runExplain(args)],
 ]);
 

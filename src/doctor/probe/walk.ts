@@ -1,0 +1,188 @@
+/**
+ * The walk from the outside in. Each step is a value with its evidence, and is null where an earlier step has left
+ * nothing to walk on:
+ *
+ *   url → page → names → tcp → tls → handshake and its variants → http2 → conversation → silence → opaque
+ */
+import type { ConnectionOptions } from "node:tls";
+import { alwaysVariants, type Control, type ControlName, failureVariants, sendControls } from "./controls.ts";
+import { type ConversationStep, converse } from "./conversation.ts";
+import { type Exchange, exchange } from "./exchange.ts";
+import { type HandshakeOptions, isAccepted, requestText } from "./handshake.ts";
+import { type Http2Step, probeHttp2 } from "./http2.ts";
+import { type NamesStep, resolveNames } from "./names.ts";
+import { type OpaqueStep, probeOpaque } from "./opaque.ts";
+import { type PageStep, probePage } from "./page.ts";
+import { type SilenceStep, watchSilence } from "./silence.ts";
+import { type TcpStep, tryAddresses } from "./tcp.ts";
+import { probeTls, type TlsStep, tlsOptions } from "./tls.ts";
+import { readUrl, type Target, type UrlStep } from "./url.ts";
+import type { Route } from "./wire.ts";
+
+export interface WalkOptions {
+  readonly url: string;
+  /** Of the page that opens the WebSocket. */
+  readonly page: URL | null;
+  /** Null for the one that fits the page or, without one, the target. */
+  readonly origin: string | null;
+  readonly subprotocols: readonly string[];
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** Instead of asking for the target's addresses. */
+  readonly address: string | null;
+  readonly nameServer: string | null;
+  /** PEM of an authority to trust besides the usual ones. */
+  readonly ca: string | null;
+  /** For each connection and each answer. */
+  readonly timeoutMs: number;
+  /** 0 for quick mode. */
+  readonly holdMs: number;
+  readonly sendsMessages: boolean;
+  /** Null for the usual, which is tried only where messages come back. */
+  readonly maxMessageBytes: number | null;
+  readonly layer4: boolean;
+}
+
+/** Everything that was found out. */
+export interface Walk {
+  readonly url: UrlStep;
+  readonly page: PageStep | null;
+  readonly names: NamesStep | null;
+  readonly tcp: TcpStep | null;
+  readonly tls: TlsStep | null;
+  readonly handshake: Exchange | null;
+  readonly controls: readonly Control[];
+  readonly http2: Http2Step | null;
+  readonly conversation: ConversationStep | null;
+  readonly silence: SilenceStep | null;
+  readonly opaque: OpaqueStep | null;
+  readonly ms: number;
+}
+
+/** What the doctor is doing, for who waits. */
+export type Stage = "names" | "tcp" | "tls" | "handshake" | "controls" | "conversation" | "silence";
+
+export type OnStage = (stage: Stage) => void;
+
+const MAX_MESSAGE_BYTES_USUAL = 262_144;
+
+export async function walk(options: WalkOptions, onStage: OnStage = () => {}): Promise<Walk> {
+  const startedMs = performance.now();
+  const found = await walkAll(options, onStage);
+  return { ...NOTHING, ...found, ms: performance.now() - startedMs };
+}
+
+type Found = Partial<Walk> & Pick<Walk, "url">;
+
+const NOTHING: Omit<Walk, "url" | "ms"> = {
+  page: null,
+  names: null,
+  tcp: null,
+  tls: null,
+  handshake: null,
+  controls: [],
+  http2: null,
+  conversation: null,
+  silence: null,
+  opaque: null,
+};
+
+async function walkAll(options: WalkOptions, onStage: OnStage): Promise<Found> {
+  const { timeoutMs } = options;
+  const url = readUrl(options.url);
+  const { target } = url;
+  if (target === null) return { url };
+  const tlsOfTarget = tlsOptions(target.host, options.ca);
+  const pageStep =
+    options.page === null ? Promise.resolve(null) : probePage(options.page, target, tlsOfTarget, timeoutMs);
+
+  onStage("names");
+  const names = await resolveNames(target.host, {
+    timeoutMs,
+    override: options.address,
+    nameServer: options.nameServer,
+  });
+  onStage("tcp");
+  const tcp = await tryAddresses(names.addresses, target.port, timeoutMs);
+  const page = await pageStep;
+  const open = tcp.attempts.find(({ outcome }) => outcome === "open");
+  if (open === undefined) return { url, page, names, tcp: tcp.attempts.length > 0 ? tcp : null };
+
+  const route: Route = {
+    address: open.address,
+    port: target.port,
+    tls: target.scheme === "wss" ? tlsOfTarget : null,
+  };
+  if (route.tls === null)
+    return { url, page, names, tcp, ...(await walkHttp(options, target, route, onStage)) };
+  onStage("tls");
+  const tls = await probeTls(route, target.host, timeoutMs);
+  if (tls.outcome !== "established") {
+    const controls = await tryOtherScheme(options, target, route);
+    return { url, page, names, tcp, tls, controls };
+  }
+  const [http, http2] = await Promise.all([
+    walkHttp(options, target, route, onStage),
+    tls.alpn === "h2" ? probeHttp2(route, target, handshakeOptions(options, target), timeoutMs) : null,
+  ]);
+  return { url, page, names, tcp, tls, http2, ...http };
+}
+
+async function walkHttp(
+  options: WalkOptions,
+  target: Target,
+  route: Route,
+  onStage: OnStage,
+): Promise<Partial<Walk>> {
+  const { timeoutMs } = options;
+  const handshaking = handshakeOptions(options, target);
+  const newRequest = (): string => requestText(target, handshaking);
+  onStage("handshake");
+  const always = sendControls(route, target, handshaking, alwaysVariants(handshaking), timeoutMs);
+  const handshake = await exchange(route, newRequest(), timeoutMs);
+  if (!isAccepted(handshake)) {
+    onStage("controls");
+    const [first, others, otherScheme, opaque] = await Promise.all([
+      always,
+      sendControls(route, target, handshaking, failureVariants(target), timeoutMs),
+      route.tls === null && handshake.outcome.kind !== "answer" ? tryOtherScheme(options, target, route) : [],
+      options.layer4 ? probeOpaque(route, newRequest(), timeoutMs) : null,
+    ]);
+    return { handshake, controls: [...first, ...others, ...otherScheme], opaque };
+  }
+  onStage("conversation");
+  const [controls, conversation, opaque] = await Promise.all([
+    always,
+    converse(route, newRequest, {
+      timeoutMs,
+      sendsMessages: options.sendsMessages,
+      maxMessageBytes: options.maxMessageBytes ?? MAX_MESSAGE_BYTES_USUAL,
+      triesSizesAnyway: options.maxMessageBytes !== null,
+    }),
+    options.layer4 ? probeOpaque(route, newRequest(), timeoutMs) : null,
+  ]);
+  if (options.holdMs === 0) return { handshake, controls, conversation, opaque };
+  onStage("silence");
+  const silence = await watchSilence(route, newRequest, options.holdMs, timeoutMs);
+  return { handshake, controls, conversation, opaque, silence };
+}
+
+function handshakeOptions(options: WalkOptions, target: Target): HandshakeOptions {
+  return {
+    origin: options.origin ?? options.page?.origin ?? target.origin,
+    subprotocols: options.subprotocols,
+    headers: options.headers,
+  };
+}
+
+/** The handshake with TLS where the URL has none, and without it where it has. */
+function tryOtherScheme(options: WalkOptions, target: Target, route: Route): Promise<readonly Control[]> {
+  const tls: ConnectionOptions | null = route.tls === null ? tlsOptions(target.host, options.ca) : null;
+  const variants = new Map<ControlName, object>([["other-scheme", {}]]);
+  return sendControls(
+    { ...route, tls },
+    target,
+    handshakeOptions(options, target),
+    variants,
+    options.timeoutMs,
+  );
+}

@@ -1,0 +1,269 @@
+/** Statuses that say by themselves what is wrong. */
+import { FIREFOX_CANNOT, unexpectedCode } from "../browsers.ts";
+import { alikeLine, answerOf, backendLine, bodyOf, found, statusLine, unlikeLine } from "../facts.ts";
+import type { Case, Finding, Illness } from "../illness.ts";
+import { mend, PASS_THE_UPGRADE } from "../mends.ts";
+import { bodyLine, ownPageLine } from "../pages.ts";
+import { words } from "../../words.ts";
+
+/** A status that says what it means. */
+function recogniseStatus(statuses: readonly number[], certainty: number): (subject: Case) => Finding | null {
+  return (subject) => {
+    const { front } = subject;
+    const answer = answerOf(front);
+    if (answer === null || !statuses.includes(answer.status)) return null;
+    return found(
+      certainty,
+      statusLine(front),
+      ownPageLine(front),
+      bodyLine(bodyOf(front)),
+      alikeLine(front) ?? unlikeLine(front),
+      backendLine(subject.backend),
+    );
+  };
+}
+
+export const STATUS_ILLNESSES: readonly Illness[] = [
+  {
+    id: "authentication-required",
+    severity: "sick",
+    title: words("The server wants credentials first.", "服务器要求先认证。"),
+    explanation: words(
+      "A page cannot set headers on a WebSocket; what a browser sends by itself are cookies and what it has stored for basic authentication.",
+      "页面不能为 WebSocket 设置头；浏览器会自动发送的只有 cookie 和已保存的 basic 认证。",
+    ),
+    browsers: {
+      chrome: [
+        "WebSocket connection to '{url}' failed: HTTP Authentication failed; no valid credentials available",
+      ],
+      firefox: FIREFOX_CANNOT,
+      safari: ["WebSocket connection to '{url}' failed: Unexpected response code: 401"],
+    },
+    mends: [
+      mend(
+        "client",
+        "Send the session's cookie, or a short-lived ticket in the query or as the first message.",
+        "使用会话 cookie，或在查询串、第一条消息里带短期票据。",
+      ),
+      mend(
+        "nginx",
+        "Let the WebSocket's location do without.",
+        "让 WebSocket 的 location 不做认证。",
+        "location {path} {\n    auth_basic off;\n}",
+      ),
+    ],
+    confirm: words('wsgate doctor {url} --header "Cookie: …"', 'wsgate doctor {url} --header "Cookie: …"'),
+    recognise: recogniseStatus([401, 407], 0.97),
+  },
+  {
+    id: "forbidden",
+    severity: "sick",
+    title: words("The server forbids it (403).", "服务器禁止访问（403）。"),
+    explanation: words(
+      "An access rule, a firewall for web applications, a check of the origin or of a token says no.",
+      "访问规则、Web 应用防火墙、来源检查或令牌检查拒绝了请求。",
+    ),
+    browsers: unexpectedCode(403),
+    mends: [
+      mend(
+        "application",
+        "Look at its checks: origin, token, CSRF, role.",
+        "检查它的校验：来源、令牌、CSRF、角色。",
+      ),
+      mend(
+        "nginx",
+        "allow and deny, auth_request, and a root without an index answer 403.",
+        "allow/deny、auth_request，以及没有 index 的 root 都会回答 403。",
+      ),
+      mend(
+        "cloudflare",
+        "A challenge cannot be solved in a WebSocket: skip it for this path.",
+        "WebSocket 无法完成质询：为该路径跳过。",
+      ),
+    ],
+    confirm: words(
+      "Compare with --origin, with the page's cookies, and from another address.",
+      "用 --origin、页面的 cookie、以及另一个网络地址对比。",
+    ),
+    recognise: recogniseStatus([403], 0.85),
+  },
+  {
+    id: "backend-unreachable",
+    severity: "sick",
+    title: words(
+      "The proxy does not reach the application, or gets nothing that it understands (502).",
+      "代理连不到应用，或收到无法理解的回答（502）。",
+    ),
+    explanation: words(
+      "Nobody listens on the address that the proxy was given, the application dies on the handshake, or it speaks TLS (or no HTTP) there.",
+      "代理配置的地址没有程序监听、应用在握手时崩溃，或该处是 TLS（或不是 HTTP）。",
+    ),
+    browsers: unexpectedCode(502),
+    mends: [
+      mend(
+        "nginx",
+        "Compare proxy_pass with what really listens; the error log names the reason.",
+        "核对 proxy_pass 与实际监听地址；错误日志会写明原因。",
+        "proxy_pass http://127.0.0.1:PORT;   # ss -ltnp; tail /var/log/nginx/error.log",
+      ),
+      mend("application", "Start it; in a container listen on 0.0.0.0.", "启动应用；容器里监听 0.0.0.0。"),
+      mend(
+        "ingress-nginx",
+        "The service has no endpoints, or the wrong port.",
+        "service 没有 endpoint，或端口错误。",
+        "kubectl get endpoints SERVICE",
+      ),
+    ],
+    confirm: words(
+      "On the proxy's machine: curl -i http://BACKEND{path}. From here: --backend ws://BACKEND{path}",
+      "在代理机器上：curl -i http://BACKEND{path}。在这里：--backend ws://BACKEND{path}",
+    ),
+    recognise: recogniseStatus([502, 521, 523, 530], 0.95),
+  },
+  {
+    id: "backend-unavailable",
+    severity: "sick",
+    title: words("No backend is available (503).", "没有可用的后端（503）。"),
+    explanation: words(
+      "All servers are down by the health check, the connection limit is reached, or it is being maintained.",
+      "健康检查认为所有服务器宕机、达到连接上限，或正在维护。",
+    ),
+    browsers: unexpectedCode(503),
+    mends: [
+      mend(
+        "haproxy",
+        "A check that the application answers with 2xx or 3xx: a WebSocket server may answer 426.",
+        "健康检查要得到 2xx 或 3xx：WebSocket 服务可能回答 426。",
+        "option httpchk GET /health\nhttp-check expect status 200",
+      ),
+      mend(
+        "aws-alb",
+        "The target group's health check: path and success codes.",
+        "目标组的健康检查：路径与成功码。",
+      ),
+      mend(
+        "nginx",
+        "limit_conn counts every open tunnel.",
+        "limit_conn 会计入每个打开的隧道。",
+        "limit_conn perip 100;",
+      ),
+    ],
+    confirm: words("Look at the proxy's view of its backends.", "查看代理眼中后端的状态。"),
+    recognise: recogniseStatus([503], 0.93),
+  },
+  {
+    id: "backend-silent",
+    severity: "sick",
+    title: words("The proxy waited in vain for the application (504).", "代理等待应用超时（504）。"),
+    explanation: words(
+      "The path leads to a backend that takes the request and does not answer: the wrong backend, a firewall between the two, or an application that hangs.",
+      "该路径通向一个收下请求却不回答的后端：后端写错、两者之间有防火墙，或应用卡住。",
+    ),
+    browsers: unexpectedCode(504),
+    mends: [
+      mend(
+        "nginx",
+        "Does the path go to the backend that was meant? A location that does not match hands it to another one.",
+        "路径是否去了预期的后端？没有匹配的 location 会把它交给别的后端。",
+        "location {path} {\n    proxy_pass http://BACKEND;\n}",
+      ),
+      mend(
+        "application",
+        "Answer the handshake at once, before slow work such as a look into a database.",
+        "先立即回答握手，再做数据库查询等慢操作。",
+      ),
+    ],
+    confirm: words(
+      "On the proxy's machine: curl -m 5 -i http://BACKEND{path}",
+      "在代理机器上：curl -m 5 -i http://BACKEND{path}",
+    ),
+    recognise: recogniseStatus([504, 522, 524], 0.95),
+  },
+  {
+    id: "server-error",
+    severity: "sick",
+    title: words("The server fails on the handshake (5xx).", "服务器处理握手时出错（5xx）。"),
+    explanation: words(
+      "An exception in the application, or a broken rule in the proxy.",
+      "应用抛出异常，或代理规则出错。",
+    ),
+    browsers: unexpectedCode(500),
+    mends: [mend("application", "Its log has the exception.", "异常在应用日志里。")],
+    confirm: words("Repeat, and look at the log.", "重试并查看日志。"),
+    recognise: (subject) => {
+      const status = answerOf(subject.front)?.status ?? 0;
+      const isNamed = [502, 503, 504, 521, 522, 523, 524, 530, 501].includes(status);
+      return status >= 500 && !isNamed ? recogniseStatus([status], 0.9)(subject) : null;
+    },
+  },
+  {
+    id: "rate-limited",
+    severity: "sick",
+    title: words("The server limits how often one may connect (429).", "服务器限制了连接频率（429）。"),
+    explanation: words(
+      "A reconnect loop without a growing delay brings this about.",
+      "没有退避的重连循环会造成这种情况。",
+    ),
+    browsers: unexpectedCode(429),
+    mends: [
+      mend(
+        "client",
+        "Wait longer after each failure, with a random part.",
+        "每次失败后等待更久，并加入随机量。",
+      ),
+      mend("nginx", "Allow a burst.", "允许突发。", "limit_req zone=ws burst=50 nodelay;"),
+    ],
+    confirm: words("Wait a minute, and try again.", "等一分钟再试。"),
+    recognise: recogniseStatus([429], 0.96),
+  },
+  {
+    id: "head-too-large",
+    severity: "sick",
+    title: words(
+      "The request's headers are too large, cookies most of the time.",
+      "请求头过大，多半是 cookie。",
+    ),
+    explanation: words(
+      "The server gives up on the head before it looks at the handshake.",
+      "服务器在查看握手之前就放弃了请求头。",
+    ),
+    browsers: unexpectedCode(400, 431),
+    mends: [
+      mend(
+        "nginx",
+        "More room, or fewer cookies.",
+        "调大缓冲，或减少 cookie。",
+        "large_client_header_buffers 4 32k;",
+      ),
+    ],
+    confirm: words("Without the cookies it works.", "去掉 cookie 就能工作。"),
+    recognise: ({ front }) => {
+      const status = answerOf(front)?.status;
+      const isSaid = /Header Or Cookie Too Large/i.test(bodyOf(front));
+      return status === 431 || isSaid ? found(0.97, statusLine(front), bodyLine(bodyOf(front))) : null;
+    },
+  },
+  {
+    id: "unexpected-answer",
+    severity: "sick",
+    title: words("The handshake is not answered with 101.", "握手得到的不是 101。"),
+    explanation: words(
+      "The status and the body tell what the server thinks of it.",
+      "状态码和正文说明服务器的看法。",
+    ),
+    browsers: unexpectedCode(400),
+    mends: PASS_THE_UPGRADE,
+    confirm: words("Repeat with --backend to see whose answer it is.", "加上 --backend 再试，看是谁的回答。"),
+    recognise: ({ front, backend }) => {
+      const answer = answerOf(front);
+      if (answer === null || answer.status === 101) return null;
+      return found(
+        0.2,
+        statusLine(front),
+        bodyLine(bodyOf(front)),
+        alikeLine(front) ?? unlikeLine(front),
+        backendLine(backend),
+      );
+    },
+  },
+];

@@ -1,0 +1,49 @@
+/** What may stand between a browser and a server and do harm: hops that work on the bytes that pass. */
+import { connect, createServer, type Socket } from "node:net";
+import { serve, type Served } from "./serve.ts";
+
+export interface Harm {
+  /** What becomes of bytes on their way to the server; null ends the connection with a reset. */
+  readonly toServer?: (bytes: string) => string | null;
+  readonly toClient?: (bytes: string) => string | null;
+  /** Ends every connection at this age. */
+  readonly lifetimeMs?: number;
+}
+
+/** Passes bytes on to a port of 127.0.0.1, and does the harm. */
+export async function startHop(serverPort: number, harm: Harm): Promise<Served> {
+  const server = createServer((client) => {
+    const upstream = connect(serverPort, "127.0.0.1");
+    client.on("error", () => {});
+    upstream.on("error", () => {});
+    const age =
+      harm.lifetimeMs === undefined
+        ? undefined
+        : setTimeout(() => {
+            client.destroy();
+            upstream.destroy();
+          }, harm.lifetimeMs);
+    client.once("close", () => {
+      clearTimeout(age);
+      upstream.destroy();
+    });
+    upstream.once("close", () => client.end());
+    passOn(client, upstream, client, harm.toServer);
+    passOn(upstream, client, client, harm.toClient);
+  });
+  return serve(server, "a hop");
+}
+
+function passOn(from: Socket, to: Socket, client: Socket, change: Harm["toServer"]): void {
+  from.on("data", (chunk: Buffer) => {
+    const changed = change === undefined ? chunk.toString("latin1") : change(chunk.toString("latin1"));
+    if (changed === null) client.resetAndDestroy();
+    else if (changed !== "" && to.writable) to.write(Buffer.from(changed, "latin1"));
+  });
+  from.on("end", () => to.end());
+}
+
+/** Small masked frames as the doctor sends them: whether the bytes begin with a ping. */
+export function isPing(bytes: string): boolean {
+  return bytes.charCodeAt(0) === 0x89;
+}

@@ -1,0 +1,138 @@
+/** HAProxy and Caddy, where their illnesses differ from nginx's. */
+import { startFaultyBackend } from "../rig/backends.ts";
+import { reservePort } from "../rig/ports.ts";
+import { startApplication } from "./applications.ts";
+import type { Patient } from "./patient.ts";
+import { startCaddy, startHaproxy } from "./proxies.ts";
+
+export const OTHER_PROXY_PATIENTS: readonly Patient[] = [
+  {
+    made: "HAProxy with http-request del-header Upgrade",
+    illness: "upgrade-lost",
+    needs: ["haproxy"],
+    admit: async () => {
+      const { address } = await startApplication();
+      const proxy = await startHaproxy({
+        frontend: "http-request del-header Upgrade",
+        backend: `server a ${address}`,
+      });
+      return [proxy.url("ws", "/chat")];
+    },
+  },
+  {
+    made: "HAProxy with timeout tunnel 1s",
+    illness: "idle-cut",
+    needs: ["haproxy"],
+    notInBrowser: "the console says nothing: the CloseEvent has code 1006",
+    admit: async () => {
+      const { address } = await startApplication();
+      const proxy = await startHaproxy({ defaults: "timeout tunnel 1s", backend: `server a ${address}` });
+      return [proxy.url("ws", "/chat"), "--hold", "2200ms"];
+    },
+  },
+  {
+    made: "HAProxy whose server nobody runs (503)",
+    illness: "backend-unavailable",
+    needs: ["haproxy"],
+    admit: async () => {
+      const proxy = await startHaproxy({ backend: `server a 127.0.0.1:${await reservePort()}` });
+      return [proxy.url("ws", "/chat")];
+    },
+  },
+  {
+    made: "HAProxy before a program that never answers (504)",
+    illness: "backend-silent",
+    needs: ["haproxy"],
+    admit: async () => {
+      const { address } = await startFaultyBackend("hang");
+      const proxy = await startHaproxy({ defaults: "timeout server 300ms", backend: `server a ${address}` });
+      return [proxy.url("ws", "/chat")];
+    },
+  },
+  {
+    made: "HAProxy with http-request deny (403)",
+    illness: "forbidden",
+    needs: ["haproxy"],
+    admit: async () => {
+      const { address } = await startApplication();
+      const proxy = await startHaproxy({ frontend: "http-request deny", backend: `server a ${address}` });
+      return [proxy.url("ws", "/chat")];
+    },
+  },
+  {
+    made: "HAProxy with TLS, and ws:// to its port: it hangs up",
+    illness: "plain-to-tls-port",
+    needs: ["haproxy"],
+    admit: async () => {
+      const { address } = await startApplication();
+      const proxy = await startHaproxy({ bind: "ssl crt {{crt}}", backend: `server a ${address}` });
+      return [proxy.url("ws", "/chat")];
+    },
+  },
+  {
+    made: "HAProxy with strict-sni, and a name that it has no certificate for",
+    illness: "tls-name-unknown",
+    needs: ["haproxy"],
+    notInBrowser: "the name does not exist",
+    admit: async () => {
+      const { address } = await startApplication();
+      const proxy = await startHaproxy({
+        bind: "ssl crt {{crt}} strict-sni",
+        backend: `server a ${address}`,
+      });
+      return [proxy.url("wss", "/chat", "other.test"), "--resolve", "other.test:127.0.0.1"];
+    },
+  },
+  {
+    made: "HAProxy with accept-proxy on its bind line, and nobody who sends the PROXY header",
+    illness: "connections-cut",
+    needs: ["haproxy"],
+    admit: async () => {
+      const { address } = await startApplication();
+      const proxy = await startHaproxy({ bind: "accept-proxy", backend: `server a ${address}` });
+      return [proxy.url("ws", "/chat")];
+    },
+  },
+  {
+    made: "Caddy with header_up that takes Upgrade away",
+    illness: "upgrade-lost",
+    needs: ["caddy"],
+    admit: async () => {
+      const { address } = await startApplication();
+      const proxy = await startCaddy(
+        `reverse_proxy ${address} {\n header_up -Upgrade\n header_up Connection close\n }`,
+      );
+      return [proxy.url("ws", "/chat")];
+    },
+  },
+  {
+    made: "Caddy without a route for the path (404, empty)",
+    illness: "path-not-routed",
+    needs: ["caddy"],
+    admit: async () => {
+      const { address } = await startApplication();
+      const proxy = await startCaddy(
+        `handle /websocket/* {\n reverse_proxy ${address}\n }\n handle {\n respond 404\n }`,
+      );
+      return [proxy.url("ws", "/chat")];
+    },
+  },
+  {
+    made: "Caddy before a port on which nobody listens (502)",
+    illness: "backend-unreachable",
+    needs: ["caddy"],
+    admit: async () => {
+      const proxy = await startCaddy(`reverse_proxy 127.0.0.1:${await reservePort()}`);
+      return [proxy.url("ws", "/chat")];
+    },
+  },
+  {
+    made: "Caddy with TLS, and ws:// to its port (400)",
+    illness: "plain-to-tls-port",
+    needs: ["caddy"],
+    admit: async () => {
+      const { address } = await startApplication();
+      return [(await startCaddy(`reverse_proxy ${address}`, { tls: true })).url("ws", "/chat")];
+    },
+  },
+];
