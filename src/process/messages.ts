@@ -16,7 +16,8 @@ export type ToWorker =
       /** What session tickets are sealed with: a client may come back to another worker. */
       readonly ticketSecret: Buffer;
     }
-  | { readonly kind: "commit"; readonly generation: number }
+  /** With tunnels refused from the first connection on, where the others are draining theirs. */
+  | { readonly kind: "commit"; readonly generation: number; readonly isDraining: boolean }
   | { readonly kind: "abandon"; readonly generation: number }
   | { readonly kind: "reopen" }
   | { readonly kind: "drain-tunnels" }

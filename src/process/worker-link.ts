@@ -93,8 +93,8 @@ export class WorkerLink {
   }
 
   /** Resolves to where the worker listens now; null where it ends or stays silent instead. */
-  async commit(generation: number): Promise<readonly ListeningAddress[] | null> {
-    this.tell({ kind: "commit", generation });
+  async commit(generation: number, isDraining: boolean): Promise<readonly ListeningAddress[] | null> {
+    this.tell({ kind: "commit", generation, isDraining });
     const answer = await this.#answer("committed", generation);
     return answer.kind === "committed" ? answer.addresses : null;
   }

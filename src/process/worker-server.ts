@@ -158,7 +158,7 @@ export class WorkerServer implements Server {
 
   #commit(member: Member, { generation }: Applied): Promise<readonly ListeningAddress[] | null> {
     if (member.role === "starting") member.role = "serving";
-    return member.link.commit(generation);
+    return member.link.commit(generation, this.#isDraining);
   }
 
   /** Lets a worker go when its last connection has ended. */
@@ -210,7 +210,6 @@ export class WorkerServer implements Server {
     if (this.#isEnding) return;
     if (faults.length === 0) {
       await this.#commit(member, applied);
-      if (this.#isDraining) member.link.tell({ kind: "drain-tunnels" });
       return;
     }
     for (const each of faults) this.#log("emerg", headline(each));

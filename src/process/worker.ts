@@ -45,7 +45,7 @@ class WorkerProcess {
         this.#inTurn(() => this.#prepare(message));
         break;
       case "commit":
-        this.#inTurn(() => this.#commit(message.generation));
+        this.#inTurn(() => this.#commit(message));
         break;
       case "abandon":
         this.#inTurn(() => this.#abandon());
@@ -81,12 +81,14 @@ class WorkerProcess {
     answer({ kind: "prepared", generation, faults });
   }
 
-  #commit(generation: number): void {
+  #commit({ generation, isDraining }: ToWorker & { kind: "commit" }): void {
     const { gate } = this;
     const prepared = this.#prepared;
     if (gate === null || prepared?.generation !== generation) return;
     gate.commit(prepared.plan);
     this.#prepared = null;
+    // Not by a message of its own: clients would come between the two.
+    if (isDraining) void gate.drainTunnels();
     answer({ kind: "committed", generation, addresses: listeningAddresses(gate) });
   }
 
