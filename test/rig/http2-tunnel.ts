@@ -37,13 +37,11 @@ class StreamPeer implements BytePeer {
     this.#stream.end();
   }
 
-  /** As browsers do it. Node's own `close(CANCEL)` sends END_STREAM before it. */
+  /** As browsers do it. Node's own `close(CANCEL)` sends END_STREAM before it, by `end`. */
   reset(): void {
-    const symbol = Object.getOwnPropertySymbols(this.#stream).find(
-      ({ description }) => description === "kHandle",
-    );
-    const handle: unknown = symbol === undefined ? undefined : Reflect.get(this.#stream, symbol);
-    if (hasRstStream(handle)) handle.rstStream(CANCEL);
+    this.#stream.end = () => this.#stream;
+    this.#stream.close(CANCEL);
+    this.#stream.destroy();
   }
 
   pause(): void {
@@ -60,10 +58,6 @@ class StreamPeer implements BytePeer {
     this.#stream.close(CANCEL);
     await within(closed, "a stream to close");
   }
-}
-
-function hasRstStream(handle: unknown): handle is { rstStream(code: number): void } {
-  return typeof handle === "object" && handle !== null && "rstStream" in handle;
 }
 
 /** Opens tunnels on connections that each carry many, as a browser does it. */
