@@ -21,6 +21,7 @@ import { useRig } from "./rig/ledger.ts";
 import { type Proxy, type ProxyOptions, startGate } from "./rig/proxy-process.ts";
 import { connectRaw, type RawPeer } from "./rig/raw-peer.ts";
 import { requires } from "./rig/requires.ts";
+import { startTunnelBackend } from "./rig/tunnel-backend.ts";
 import { connectWebSocket, type Message } from "./rig/websocket-clients.ts";
 
 useRig();
@@ -172,15 +173,59 @@ describe("a tunnel ends, and both sides and the log are told how, when", () => {
     const client = await openRaw(gate);
     await client.send(http2Frame("rstStream", 0, 1, uint32(8)));
     await expectLine(gate, / 200 client reset 1001 /);
-    await gate.stderr.waitFor(/client connection failed \(.*CANCEL.*\)/);
+    await gate.stderr.waitFor(
+      /client reset its stream: RST_STREAM CANCEL, as browsers do that leave a page while/,
+    );
   });
 
-  test("the client's connection is lost", async () => {
+  test("the client resets its connection", async () => {
     const backend = await startWebSocketBackend();
     const gate = await startInFrontOf(backend);
     const client = await openRaw(gate);
     client.reset();
     await expectLine(gate, / 200 client reset 1001 /);
+    await gate.stderr.waitFor(/client connection failed \(104: Connection reset by peer\) while/);
+  });
+
+  test("the client's process dies, which closes its connection", async () => {
+    const backend = await startWebSocketBackend();
+    const gate = await startInFrontOf(backend);
+    const client = await openRaw(gate);
+    client.end();
+    await expectLine(gate, / 200 client eof 1001 /);
+    await gate.stderr.waitFor(/client closed its connection without a Close frame while/);
+  });
+
+  test("the client gives up its connection with an error", async () => {
+    const backend = await startWebSocketBackend();
+    const gate = await startInFrontOf(backend);
+    const client = await openRaw(gate);
+    await client.send(http2Frame("goaway", 0, 0, Buffer.concat([uint32(0), uint32(2)])));
+    await expectLine(gate, / 200 client reset 1001 /);
+    await gate.stderr.waitFor(/client reset its connection: GOAWAY INTERNAL_ERROR while/);
+  });
+
+  test("the client breaks the rules of HTTP/2", async () => {
+    const backend = await startWebSocketBackend();
+    const gate = await startInFrontOf(backend);
+    const client = await openRaw(gate);
+    await client.send(http2Frame("settings", 0, 1));
+    await expectLine(gate, / 200 client error 1001 /);
+    await gate.stderr.waitFor(/client connection failed \(the client broke the protocol: .*\) while/);
+  });
+
+  test("the client closes its connection, and what it has sent waits for a slow upstream", async () => {
+    const backend = await startTunnelBackend();
+    const gate = await startInFrontOf(backend, "websocket_rate 100k/s burst=1k from=client;");
+    const client = await openRaw(gate);
+    const { wire } = await backend.tunnel("/");
+    const data = clientFrame("x".repeat(60_000));
+    for (let at = 0; at < data.length; at += 16_384)
+      await client.send(http2Frame("data", 0, 1, data.slice(at, at + 16_384)));
+    client.end();
+    const came = await wire.toEnd();
+    expect(came.length).toBeGreaterThan(60_000);
+    expect(readClose(came.slice(data.length))?.code).toBe(1001);
   });
 
   test("the client ends its half without a Close frame", async () => {
@@ -319,7 +364,7 @@ test("a client without a window stops the upstream from being read, and gets all
   expect(bytes).toBe(message.length + 10);
 });
 
-test("chromium, which has a connection of HTTP/2, opens its WebSockets over it", async (context) => {
+test("chromium, which has a connection of HTTP/2, opens its WebSockets over it, and resets them when their page is closed", async (context) => {
   requires(context, "chromium");
   const backend = await startWebSocketBackend();
   const gate = await startInFrontOf(backend);
@@ -334,7 +379,16 @@ test("chromium, which has a connection of HTTP/2, opens its WebSockets over it",
   })`);
   expect(echo).toEqual(["from chromium", 4001]);
   await expectLine(gate, /^"GET \/chat HTTP\/2\.0" 200 client close 4001 /m);
+  await page.evaluate(`new Promise((resolve, reject) => {
+    globalThis.left = new WebSocket("${gate.url("wss", "/left", "tls")}");
+    left.onopen = resolve;
+    left.onerror = () => reject(new Error("no WebSocket"));
+  })`);
   await page.close();
+  await expectLine(gate, /^"GET \/left HTTP\/2\.0" 200 client reset 1001 /m);
+  await gate.stderr.waitFor(
+    /client reset its stream: RST_STREAM CANCEL, as browsers do that leave a page while .*"GET \/left /,
+  );
 });
 
 test("a tunnel may carry a lot, though it asks for nothing more", async () => {

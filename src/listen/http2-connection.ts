@@ -15,6 +15,7 @@ import { readHttp2Head } from "./http2-head.ts";
 import { Allowance, FLOODS, isOverhead, type Offence, offenceOf } from "./http2-limits.ts";
 import { type Http2Terms, http2Terms, sessionOptions, WINDOW_BYTES_MAX } from "./http2-terms.ts";
 import { Http2Stream, type StreamOwner } from "./http2-stream.ts";
+import { type ConnectionLoss, resetError } from "./http2-transport.ts";
 import type { RequestHandler } from "./request-handler.ts";
 import { StreamConnection } from "./stream-connection.ts";
 
@@ -50,6 +51,7 @@ type Phase = "opening" | "busy" | "idle" | "closing" | "closed";
  */
 export class Http2Connection implements StreamOwner {
   readonly counts: ConnectionCounts;
+  loss: ConnectionLoss | null = null;
   readonly #client: ClientConnection;
   readonly #handler: RequestHandler;
   readonly #socket: Socket;
@@ -80,9 +82,13 @@ export class Http2Connection implements StreamOwner {
     this.#onClosed = onClosed;
     this.#terms = http2Terms(client);
     this.#resets = new Allowance(Math.max(RESETS_BURST_MIN, 2 * this.#terms.streamsMax), RESETS_PER_SECOND);
-    socket.on("error", ignore);
+    // Before Node's own listeners, which end the streams.
+    socket.on("error", (error) => this.#noteLoss(error));
     // The client has closed its half, and accepted sockets may stay half open: there is nobody left to answer.
-    socket.on("end", () => this.#session.destroy());
+    socket.on("end", () => {
+      this.#noteLoss("FIN");
+      this.#session.destroy();
+    });
     this.#session = performServerHandshake(socket, sessionOptions(this.#terms));
   }
 
@@ -95,6 +101,10 @@ export class Http2Connection implements StreamOwner {
       (stream: ServerHttp2Stream, _headers: unknown, flags: number, fields: readonly string[]) =>
         this.#sessionOnStream(stream, flags, fields),
     );
+    session.on("goaway", (code: number) => {
+      // Node lets the streams go on after one without an error, and ends them after another.
+      if (code !== constants.NGHTTP2_NO_ERROR) this.#noteLoss(resetError("connection", code));
+    });
     session.on("ping", () => this.#sessionOnControlFrame("ping-flood"));
     session.on("remoteSettings", () => this.#sessionOnControlFrame("settings-flood"));
     session.on("close", () => this.#sessionOnClose());
@@ -142,6 +152,10 @@ export class Http2Connection implements StreamOwner {
     if (this.#streams.size > 0) return;
     if (this.#phase === "closing") this.#awaitFin();
     else if (this.#phase === "busy") this.#becomeIdle();
+  }
+
+  #noteLoss(loss: ConnectionLoss): void {
+    this.loss ??= loss;
   }
 
   // The session
@@ -228,18 +242,19 @@ export class Http2Connection implements StreamOwner {
     session.destroy = (error, code) => {
       const offence = code === undefined && !session.destroyed ? offenceOf(error) : null;
       if (offence === null) return destroy(error, code);
-      this.#logOffence(offence);
+      this.#blame(offence);
       destroy(error, offence.code);
     };
   }
 
   #end(offence: Offence): void {
-    this.#logOffence(offence);
+    this.#blame(offence);
     this.#session.destroy(new Error(offence.message), offence.code);
   }
 
   /** A flood is an attack, and worth a line in every log; a broken client is its own affair. */
-  #logOffence({ rule, message, code }: Offence): void {
+  #blame({ rule, message, code }: Offence): void {
+    this.#noteLoss(new Error(`the client ${message}`));
     const level = code === constants.NGHTTP2_ENHANCE_YOUR_CALM ? "error" : "info";
     this.#client.log(level, `client ${message} (rule "${rule}")`, DOING);
   }

@@ -15,7 +15,7 @@ import {
 } from "./http2-answer.ts";
 import { Http2Body } from "./http2-body.ts";
 import { afterSending, resetStream } from "./http2-reset.ts";
-import { Http2Transport } from "./http2-transport.ts";
+import { Http2Transport, type TunnelOwner } from "./http2-transport.ts";
 import { NO_BYTES } from "./input-pump.ts";
 
 const { NGHTTP2_NO_ERROR, NGHTTP2_INTERNAL_ERROR, NGHTTP2_CANCEL } = constants;
@@ -29,10 +29,8 @@ const STATUS_MAX = 599;
 const HIGH_WATER_MARK_BYTES = 65_536;
 
 /** The connection that a stream belongs to. */
-export interface StreamOwner {
+export interface StreamOwner extends TunnelOwner {
   readonly counts: ConnectionCounts;
-  /** Payload that has gone either way: what frames are there for. */
-  notePayload(bytes: number): void;
   /** Our client has given up a request of its own. */
   onStreamReset(): void;
   /** Called once, last of all. */
@@ -195,9 +193,7 @@ export class Http2Stream implements Downstream {
     const { response } = request;
     // What the client is told, which is what its log line should say as well.
     response.status = 200;
-    const transport = new Http2Transport(this.#stream, request.connection, UNCLAIMED, (bytes) =>
-      this.#owner.notePayload(bytes),
-    );
+    const transport = new Http2Transport(this.#owner, this.#stream, request.connection, UNCLAIMED);
     this.#tunnelTransport = transport;
     this.#releaseRequest(request);
     this.#phase = "tunnel";

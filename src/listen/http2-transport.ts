@@ -23,16 +23,36 @@ const CODE_NAMES: ReadonlyMap<number, string> = new Map(
   ),
 );
 
-/** A stream that its client has reset: for a tunnel the same as a reset connection (see causeOfClose in relay.ts). */
-function resetError(code: number): Error {
+/** How a connection has ended, and all of its streams with it: the client's FIN, or what broke it. */
+export type ConnectionLoss = "FIN" | Error;
+
+/** The connection that a tunnel's stream belongs to. */
+export interface TunnelOwner {
+  /** Payload that has gone either way. */
+  notePayload(bytes: number): void;
+  /** Null while it stands. */
+  readonly loss: ConnectionLoss | null;
+}
+
+/**
+ * For a tunnel the same as a reset connection (RFC 8441 section 5; see causeOfClose in relay.ts). The message continues
+ * "client ".
+ */
+export function resetError(what: "stream" | "connection", code: number): Error {
   const name = CODE_NAMES.get(code) ?? String(code);
-  return Object.assign(new Error(`the stream was reset: ${name}`), { code: "ERR_STREAM_RESET" });
+  const frame = what === "stream" ? "RST_STREAM" : "GOAWAY";
+  // All that Chromium 156 sends when a page is left, reloaded or closed, or the browser itself: a Close frame with 1001
+  // stands in its queue then, and the reset throws it out.
+  const sense = what === "stream" && code === NGHTTP2_CANCEL ? ", as browsers do that leave a page" : "";
+  const message = `reset its ${what}: ${frame} ${name}${sense}`;
+  return Object.assign(new Error(message), { code: "ERR_STREAM_RESET" });
 }
 
 /**
  * A tunnel's {@link Transport} over an HTTP/2 stream whose head has been answered. END_STREAM stands for FIN, RST_STREAM
- * for RST. While paused nothing is read, so that the stream's window closes and the client has to wait; what it has no
- * window for is pending. Node gives up none of a stream's bytes by itself, so nothing here knows of frames.
+ * for RST, and what ends the whole connection is what it would be without HTTP/2. While paused nothing is read, so that the
+ * stream's window closes and the client has to wait; what it has no window for is pending. Node gives up none of a stream's
+ * bytes by itself, so nothing here knows of frames.
  */
 export class Http2Transport implements Transport {
   listener: TransportListener;
@@ -46,7 +66,7 @@ export class Http2Transport implements Transport {
   readonly tls: TlsInfo | null;
 
   readonly #stream: ServerHttp2Stream;
-  readonly #notePayload: (bytes: number) => void;
+  readonly #owner: TunnelOwner;
   #mustDrain = false;
   #hasEnded = false;
   /** Ended by us, at once: what still happens is noise. */
@@ -54,17 +74,20 @@ export class Http2Transport implements Transport {
   #wasReset = false;
   #isReading = false;
   #hasHeldEnd = false;
+  /** The connection has ended by FIN, and what of the stream was unread then; the close waits for a reader. */
+  #hasLostConnection = false;
+  #lastBytes: Buffer | null = null;
+  #isCloseHeld = false;
   #error: Error | null = null;
 
-  /** `notePayload` is told of all bytes that pass, either way. */
   constructor(
+    owner: TunnelOwner,
     stream: ServerHttp2Stream,
     connection: Connection,
     listener: TransportListener,
-    notePayload: (bytes: number) => void,
   ) {
+    this.#owner = owner;
     this.#stream = stream;
-    this.#notePayload = notePayload;
     this.listener = listener;
     this.remoteAddress = connection.remoteAddress;
     this.remotePort = connection.remotePort;
@@ -115,6 +138,7 @@ export class Http2Transport implements Transport {
 
   resume(): void {
     this.#isReading = true;
+    if (this.#isCloseHeld) return queueMicrotask(() => this.#deliverHeldClose());
     this.#stream.resume();
     if (this.#hasHeldEnd) queueMicrotask(() => this.#deliverEnd());
   }
@@ -138,6 +162,7 @@ export class Http2Transport implements Transport {
     if (this.#isClosing) return;
     this.#isClosing = true;
     this.#error = error;
+    if (this.#isCloseHeld) return queueMicrotask(() => this.#deliverHeldClose());
     const stream = this.#stream;
     if (code !== NGHTTP2_NO_ERROR) return resetStream(stream, code);
     afterSending(stream, SENDING_MS_MAX, (isSent) => resetStream(stream, isSent ? code : NGHTTP2_CANCEL));
@@ -147,7 +172,7 @@ export class Http2Transport implements Transport {
     if (this.isDestroyed) return false;
     assert(!this.#hasEnded, "write after end");
     this.bytesWritten += bytes.length;
-    this.#notePayload(bytes.length);
+    this.#owner.notePayload(bytes.length);
     this.#stream.write(bytes);
     return this.#isBelowWatermark();
   }
@@ -163,29 +188,43 @@ export class Http2Transport implements Transport {
 
   #streamOnData(chunk: Buffer): void {
     if (this.#isClosing) return;
+    this.#owner.notePayload(chunk.length);
+    if (this.#hasLostConnection) this.#lastBytes = chunk;
+    else this.#deliver(chunk);
+  }
+
+  #deliver(chunk: Buffer): void {
     this.bytesRead += chunk.length;
-    this.#notePayload(chunk.length);
     this.listener.onBytes(chunk, 0, chunk.length);
   }
 
   /** The client's reset, or the loss of the whole connection, before our half has ended. */
   #streamOnAborted(): void {
     if (this.#isClosing) return;
-    this.#wasReset = true;
-    this.#error = resetError(this.#stream.rstCode ?? NGHTTP2_NO_ERROR);
+    if (this.#owner.loss === "FIN") {
+      this.#hasLostConnection = true;
+      // Once it is destroyed the stream gives nothing more, and only a paused one gives all at once.
+      this.#stream.pause();
+      this.#stream.read();
+    } else {
+      this.#noteReset();
+    }
     // Node would wait until somebody has read what is left; who is paused does not.
     this.#stream.destroy();
   }
 
+  #noteReset(): void {
+    const { loss } = this.#owner;
+    this.#wasReset = true;
+    this.#error ??=
+      loss instanceof Error ? loss : resetError("stream", this.#stream.rstCode ?? NGHTTP2_NO_ERROR);
+  }
+
   #streamOnEnd(): void {
-    // Node ends a stream that has been reset, too.
-    if (this.#wasReset) return;
-    const code = this.#stream.rstCode ?? NGHTTP2_NO_ERROR;
-    if (code !== NGHTTP2_NO_ERROR) {
-      this.#wasReset = true;
-      this.#error ??= resetError(code);
-      return;
-    }
+    // Node ends a stream that has been reset, and those of a connection that is gone, too.
+    if (this.#wasReset || this.#hasLostConnection) return;
+    if (this.#owner.loss !== "FIN" && (this.#stream.rstCode ?? NGHTTP2_NO_ERROR) !== NGHTTP2_NO_ERROR)
+      return this.#noteReset();
     // A stream paused from within its last chunk ends nevertheless.
     this.#hasHeldEnd = true;
     if (this.#isReading) this.#deliverEnd();
@@ -199,8 +238,28 @@ export class Http2Transport implements Transport {
   }
 
   #streamOnClose(): void {
+    if (this.#hasLostConnection) {
+      this.#isCloseHeld = true;
+      return this.#deliverHeldClose();
+    }
     const code = this.#stream.rstCode ?? NGHTTP2_NO_ERROR;
-    if (!this.#isClosing && code !== NGHTTP2_NO_ERROR) this.#error ??= resetError(code);
+    if (!this.#isClosing && code !== NGHTTP2_NO_ERROR && this.#owner.loss !== "FIN") this.#noteReset();
+    this.listener.onClose(this.#error);
+  }
+
+  /** As with any connection, what stood before the FIN is delivered before it, to whoever reads again. */
+  #deliverHeldClose(): void {
+    const bytes = this.#lastBytes;
+    if (this.#isReading && !this.#isClosing && bytes !== null) {
+      this.#lastBytes = null;
+      this.#deliver(bytes);
+    }
+    if (this.#isReading && !this.#isClosing && !this.peerHasEnded) {
+      this.peerHasEnded = true;
+      this.listener.onEnd();
+    }
+    if (!this.#isCloseHeld || !(this.#isReading || this.#isClosing)) return;
+    this.#isCloseHeld = false;
     this.listener.onClose(this.#error);
   }
 

@@ -158,7 +158,7 @@ function logCause(request: Request, rules: ProxyRules, cause: TunnelEndCause, is
       break;
     case "reset":
     case "error":
-      request.log(level, `${endedBy} connection failed (${describeSystemError(error)})`);
+      request.log(level, `${endedBy} ${describeLoss(error)}`);
       break;
     case "send-timeout":
     case "ping-timeout":
@@ -170,4 +170,10 @@ function logCause(request: Request, rules: ProxyRules, cause: TunnelEndCause, is
     default:
       break;
   }
+}
+
+/** The reset of an HTTP/2 stream has words of its own (listen/http2-transport.ts): no connection has failed. */
+function describeLoss(error: Error | null): string {
+  if (error !== null && "code" in error && error.code === "ERR_STREAM_RESET") return error.message;
+  return `connection failed (${describeSystemError(error)})`;
 }

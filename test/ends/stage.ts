@@ -19,8 +19,9 @@ export function accessLineOf({ openStatus }: Front, target: string, row: EndRow)
   return `/${target} ${openStatus} ${endedBy} ${end} ${code ?? "-"} [${code === null ? "-" : reason}]`;
 }
 
-/** What HTTP/2 has for RST, and where a connection says ECONNRESET. */
-const STREAM_RESET = "the stream was reset: CANCEL";
+/** What HTTP/2 has for RST, and what is said of a connection. */
+const STREAM_RESET = "client reset its stream: RST_STREAM CANCEL, as browsers do that leave a page";
+const CONNECTION_RESET = "client connection failed (104: Connection reset by peer)";
 
 /** `[level] message` of each line in logs/error.log about a location, without what was being done and for whom. */
 export function errorsAbout(gate: Proxy, location: string): readonly string[] {
@@ -31,7 +32,7 @@ export function errorsAbout(gate: Proxy, location: string): readonly string[] {
     .map((line) =>
       line.replace(/^.*?(\[\w+\]) \d+#\d+: (?:\*\d+ )?/, "$1 ").replace(/(, client: | while ).*$/, ""),
     )
-    .map((line) => line.replace(STREAM_RESET, "104: Connection reset by peer"));
+    .map((line) => line.replace(STREAM_RESET, CONNECTION_RESET));
 }
 
 /** Where {@link countersOf} asks. */

@@ -26,7 +26,7 @@ export const ENDS: readonly EndGroup[] = [
   {
     title: "Without a Close frame",
     intro:
-      "The side that still lives is told by a Close frame of wsgate's own: a client whose upstream is gone gets 1014 (Bad Gateway), an upstream whose client is gone 1001. What was under way to it is delivered first.",
+      "The side that still lives is told by a Close frame of wsgate's own: a client whose upstream is gone gets 1014 (Bad Gateway), an upstream whose client is gone 1001. What was under way to it is delivered first.\n\nOver HTTP/2 END_STREAM is FIN, RST_STREAM is RST (RFC 8441 section 5), and where the whole connection ends, its tunnels end as they would without HTTP/2. A page that is left, reloaded or closed shows there as `client reset`, with `client reset its stream: RST_STREAM CANCEL, as browsers do that leave a page` in the error log: that is all that Chromium (156) sends, since the reset overtakes the Close frame with 1001 that it means to send. Over HTTP/1.1 it says 1001, and the log `client close`. To the upstream both are 1001.",
     ends: losses,
   },
   {
