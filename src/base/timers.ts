@@ -33,11 +33,23 @@ export class Deadline {
   /** Calls `callback` once, when `timeoutMs` have passed since this call and the last {@link touch}. Replaces what was armed. */
   arm(timeoutMs: number, callback: () => void): void {
     assert(timeoutMs > 0, "a timeout is a positive number of milliseconds");
+    this.#armIn(wheelFor(timeoutMs), timeoutMs, callback);
+  }
+
+  /**
+   * Calls `callback` once, at the next look at the clock by the wheel for timeouts of `scaleMs`: for who has to see for
+   * himself whether there was activity. Replaces what was armed.
+   */
+  armForLook(scaleMs: number, callback: () => void): void {
+    this.#armIn(wheelFor(scaleMs), 0, callback);
+  }
+
+  #armIn(wheel: Wheel, timeoutMs: number, callback: () => void): void {
     this.disarm();
     this.timeoutMs = timeoutMs;
     this.callback = callback;
-    this.wheel = wheelFor(timeoutMs);
-    this.wheel.add(this);
+    this.wheel = wheel;
+    wheel.add(this);
   }
 
   /** There was activity: the time starts anew. Costs no more than an assignment. */

@@ -1,7 +1,7 @@
 import { constants, type ServerHttp2Stream } from "node:http2";
 import { assert } from "../base/assert.ts";
 import { describeSystemError } from "../base/errno.ts";
-import { Deadline } from "../base/timers.ts";
+import { SendDeadline } from "../base/send-deadline.ts";
 import type { Transport, TransportListener } from "../base/transport.ts";
 import type { BodySink, Downstream, Request } from "../compile/request.ts";
 import type { HeaderList } from "../http/header-list.ts";
@@ -64,8 +64,7 @@ export class Http2Stream implements Downstream {
   #mustDrain = false;
   /** The stream was reset, or its rest declined, on this side. */
   #isClosedHere = false;
-  #pendingBytesSeen = 0;
-  readonly #sendDeadline = new Deadline();
+  readonly #sendDeadline: SendDeadline = new SendDeadline(this, () => this.#sendOnTimeout());
   #waitsForTrailers = false;
   #trailers: HeaderList | null = null;
   #tunnelTransport: Http2Transport | null = null;
@@ -87,6 +86,11 @@ export class Http2Stream implements Downstream {
     if (request.head.framing.kind !== "none")
       this.#body = new Http2Body(request, this.#stream, this.#owner, this);
     this.#owner.counts.writing++;
+  }
+
+  /** Of the answer, what the client has not taken. */
+  get pendingBytes(): number {
+    return this.#stream.writableLength;
   }
 
   /** Ends it at once, whatever is under way. */
@@ -347,14 +351,11 @@ export class Http2Stream implements Downstream {
   }
 
   #armSendTimeout(): void {
-    this.#pendingBytesSeen = this.#stream.writableLength;
     const { send_timeout } = this.#requestInHand().location.core;
-    this.#sendDeadline.arm(Math.max(1, send_timeout), () => this.#sendOnTimeout());
+    this.#sendDeadline.arm(Math.max(1, send_timeout));
   }
 
-  /** send_timeout is between two successful writes: a client that takes little by little gets more time. */
   #sendOnTimeout(): void {
-    if (this.#stream.writableLength < this.#pendingBytesSeen) return this.#armSendTimeout();
     this.#loseClient(408, TIMED_OUT);
     this.#close(NGHTTP2_CANCEL);
   }

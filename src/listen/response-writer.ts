@@ -1,6 +1,6 @@
 import { assert } from "../base/assert.ts";
 import type { ByteString } from "../base/bytes.ts";
-import { Deadline } from "../base/timers.ts";
+import { SendDeadline } from "../base/send-deadline.ts";
 import type { Transport } from "../base/transport.ts";
 import type { Request, Response } from "../compile/request.ts";
 import { CHUNK_END, chunkHead, LAST_CHUNK, lastChunk } from "../http/chunk-writer.ts";
@@ -35,9 +35,8 @@ export class ResponseWriter {
   /** Bytes of body written since the last flush. */
   #gatheredBytes = 0;
   /** For a client that takes nothing any more; made when one is slow for the first time. */
-  #deadline: Deadline | null = null;
+  #deadline: SendDeadline | null = null;
   #sendTimeoutMs = 0;
-  #pendingBytesSeen = 0;
   /** True after a write that the transport took but would rather not have, until {@link drained}. */
   mustDrain = false;
   /** True once the final head of the answer in hand has been written. */
@@ -191,19 +190,8 @@ export class ResponseWriter {
   #note(hasRoom: boolean): void {
     if (hasRoom) return;
     this.mustDrain = true;
-    if (this.#deadline?.isArmed !== true) this.#awaitDrain();
-  }
-
-  #awaitDrain(): void {
-    this.#pendingBytesSeen = this.#transport.pendingBytes;
-    this.#deadline ??= new Deadline();
-    this.#deadline.arm(Math.max(1, this.#sendTimeoutMs), () => this.#deadlineOnExpiry());
-  }
-
-  /** send_timeout is between two successful writes: a client that takes little by little gets more time. */
-  #deadlineOnExpiry(): void {
-    if (this.#transport.pendingBytes < this.#pendingBytesSeen) this.#awaitDrain();
-    else this.#onStuck();
+    this.#deadline ??= new SendDeadline(this.#transport, this.#onStuck);
+    if (!this.#deadline.isArmed) this.#deadline.arm(Math.max(1, this.#sendTimeoutMs));
   }
 }
 

@@ -1,4 +1,5 @@
 import { assert } from "../base/assert.ts";
+import { SendDeadline } from "../base/send-deadline.ts";
 import { Deadline } from "../base/timers.ts";
 import { type SideCounts, tunnelCounts } from "../observe/tunnel-counts.ts";
 import type { Transport, TransportListener } from "../base/transport.ts";
@@ -310,8 +311,8 @@ class Direction implements TransportListener, RelayFlow {
   /** Those of all tunnels of this process. */
   readonly #counts: SideCounts;
   readonly #sendTimeoutMs: number;
-  #sendDeadline: Deadline | null = null;
-  #pendingBytesSeen = 0;
+  /** Made when the sink is slow for the first time. */
+  #sendDeadline: SendDeadline | null = null;
   /** False once the sink has got its FIN or is gone: what comes is dropped. */
   #isPassing = true;
   /** The source had ended before the tunnel began, and its last bytes are held. */
@@ -423,8 +424,8 @@ class Direction implements TransportListener, RelayFlow {
     if (this.isBlocked || !this.#isPassing) return;
     this.isBlocked = true;
     this.source.pause();
-    this.#sendDeadline ??= new Deadline();
-    this.#armSendTimeout(this.#sendDeadline);
+    this.#sendDeadline ??= new SendDeadline(this.sink, () => this.#tunnel.sinkOnTimeout(this));
+    this.#sendDeadline.arm(this.#sendTimeoutMs);
   }
 
   #unblock(): void {
@@ -437,14 +438,6 @@ class Direction implements TransportListener, RelayFlow {
 
   #resumeSource(): void {
     if (!this.isBlocked && !this.isHeld) this.source.resume();
-  }
-
-  #armSendTimeout(deadline: Deadline): void {
-    this.#pendingBytesSeen = this.sink.pendingBytes;
-    deadline.arm(this.#sendTimeoutMs, () => {
-      if (this.sink.pendingBytes < this.#pendingBytesSeen) this.#armSendTimeout(deadline);
-      else this.#tunnel.sinkOnTimeout(this);
-    });
   }
 }
 
