@@ -6,9 +6,11 @@ import { relative, resolve } from "node:path";
 import { createSecureContext } from "node:tls";
 import { parseArgs } from "node:util";
 import { describeSystemError } from "../base/errno.ts";
+import { describeOpensslError } from "../base/openssl-error.ts";
 import { parseSize, parseTimeMs } from "../base/units.ts";
 import type { DiagnoseOptions } from "../doctor/diagnose.ts";
 import { lint } from "../doctor/lint/lint.ts";
+import type { ClientCertificate } from "../doctor/probe/tls.ts";
 import type { WalkOptions } from "../doctor/probe/walk.ts";
 import { isToken } from "../http/tokens.ts";
 import type { Remark } from "../doctor/verdict/configuration.ts";
@@ -33,6 +35,8 @@ Walks from the URL to an idle tunnel, and says what is wrong and what to write w
   --resolve HOST:ADDR   connect to this address instead of asking for one
   --dns ADDR[:PORT]     ask this name server
   --ca FILE             trust this authority, too (PEM)
+  --cert FILE           the client's certificate (PEM), for servers that ask for one
+  --key FILE            its key, where that is not in the same file
   --timeout TIME        for each connection and each answer: 5s
   --for PRODUCT|all     show the mends for nginx, haproxy, caddy, apache, traefik, ingress-nginx, aws-alb, cloudflare
   --json, --markdown    for machines, and for a ticket; secrets are taken out of every report
@@ -81,6 +85,8 @@ export function readDoctorCommand(argv: readonly string[]): DoctorCommand | "hel
       resolve: { type: "string", multiple: true },
       dns: { type: "string" },
       ca: { type: "string" },
+      cert: { type: "string" },
+      key: { type: "string" },
       timeout: { type: "string" },
       for: { type: "string" },
       json: { type: "boolean" },
@@ -102,6 +108,7 @@ export function readDoctorCommand(argv: readonly string[]): DoctorCommand | "hel
     address: readResolve(values.resolve ?? [], url),
     nameServer: values.dns === undefined ? null : readNameServer(values.dns),
     ca: values.ca === undefined ? null : readAuthority(values.ca),
+    clientCertificate: readClientCertificate(values.cert, values.key),
     timeoutMs: readTime("timeout", values.timeout ?? "5s"),
     holdMs: values.hold === undefined ? 0 : readTime("hold", values.hold),
     sendsMessages: values["no-message"] !== true,
@@ -188,6 +195,29 @@ function readAuthority(path: string): string {
     // Said below.
   }
   throw new UsageError(`--ca wants a file with a certificate in PEM, which ${path} is not`);
+}
+
+/** The key may stand in the certificate's file. */
+function readClientCertificate(
+  certPath: string | undefined,
+  keyPath: string | undefined,
+): ClientCertificate | null {
+  if (certPath === undefined) {
+    if (keyPath === undefined) return null;
+    throw new UsageError("--key is the key of a certificate: --cert is missing");
+  }
+  const cert = readFile(certPath);
+  const key = keyPath === undefined ? cert : readFile(keyPath);
+  try {
+    createSecureContext({ cert, key });
+    return { cert, key };
+  } catch (error) {
+    const reason = error instanceof Error ? describeOpensslError(error) : String(error);
+    const where = keyPath === undefined ? "--cert without --key" : "--key";
+    throw new UsageError(
+      `--cert wants a certificate in PEM, and ${where} its key without a passphrase; OpenSSL says of ${certPath}: ${reason}`,
+    );
+  }
 }
 
 /** The address for the host of this URL, from `HOST:ADDRESS` pairs. */

@@ -1,20 +1,16 @@
 /** Has the doctor look at a patient, within the test's process, so that the rig sees whether it leaves anything open. */
-import { writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { expect, test } from "vitest";
 import { readDoctorCommand } from "../../src/cli/doctor-flags.ts";
 import { diagnose, type Diagnosis } from "../../src/doctor/diagnose.ts";
 import { textReport } from "../../src/doctor/report/text.ts";
-import { authorityCertificate } from "../rig/certificates.ts";
-import { temporaryFolder } from "../rig/proxy-process.ts";
 import { requires } from "../rig/requires.ts";
 import type { Patient } from "./patient.ts";
+import { authorityFile } from "./proxies.ts";
 
 /** The arguments with `{{ca}}` replaced by a file that has the rig's authority. */
 export async function fillInAuthority(args: readonly string[]): Promise<readonly string[]> {
   if (!args.includes("{{ca}}")) return args;
-  const file = join(temporaryFolder(), "authority.crt");
-  writeFileSync(file, await authorityCertificate());
+  const file = await authorityFile();
   return args.map((arg) => (arg === "{{ca}}" ? file : arg));
 }
 

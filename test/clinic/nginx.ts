@@ -1,6 +1,6 @@
 /** Debian's nginx with each fault of the articles. */
 import { startFaultyBackend, startWebSocketBackend } from "../rig/backends.ts";
-import { leafFiles } from "../rig/certificates.ts";
+import { type LeafOptions, leafFiles } from "../rig/certificates.ts";
 import { type Proxy, startNginx } from "../rig/proxy-process.ts";
 import { connectWebSocket } from "../rig/websocket-clients.ts";
 import { startApplication, startRefuser } from "./applications.ts";
@@ -17,11 +17,14 @@ function nginx(inside: string, outside: string = ""): Promise<Proxy> {
   });
 }
 
-async function nginxWithTls(inside: string, listen: string = "ssl"): Promise<Proxy> {
-  const { certificate, key } = await leafFiles({ isSelfSigned: false });
+async function nginxWithTls(
+  inside: string,
+  { leaf = {} }: { readonly leaf?: LeafOptions } = {},
+): Promise<Proxy> {
+  const { certificate, key } = await leafFiles(leaf);
   return startNginx({
     http: `server {
-      listen 127.0.0.1:{{port:front}} ${listen};
+      listen 127.0.0.1:{{port:front}} ssl;
       ssl_certificate ${certificate}; ssl_certificate_key ${key};
       ${inside}
     }`,
@@ -243,6 +246,48 @@ export const NGINX_PATIENTS: readonly Patient[] = [
       const { certificate } = await leafFiles();
       const proxy = await nginxWithTls(`ssl_verify_client on; ssl_client_certificate ${certificate};`);
       return [proxy.url("wss", "/chat"), "--ca", "{{ca}}"];
+    },
+  },
+  {
+    made: "nginx with ssl_verify_client on, and a client's certificate from another authority (--cert)",
+    illness: "tls-client-certificate-refused",
+    notInBrowser: "the certificate is the doctor's",
+    admit: async () => {
+      const { certificate } = await leafFiles();
+      const proxy = await nginxWithTls(`ssl_verify_client on; ssl_client_certificate ${certificate};`);
+      const client = await leafFiles({ isClient: true, isSelfSigned: true });
+      return [
+        proxy.url("wss", "/chat"),
+        "--ca",
+        "{{ca}}",
+        "--cert",
+        client.certificate,
+        "--key",
+        client.key,
+      ];
+    },
+  },
+  {
+    made: "nginx with a certificate that was made for clients",
+    illness: "certificate-refused",
+    notInBrowser: UNTRUSTED,
+    admit: async () => {
+      const { address } = await startApplication();
+      const proxy = await nginxWithTls(`location / { proxy_pass http://${address}; ${RIGHT_LINES} }`, {
+        leaf: { isClient: true },
+      });
+      return [proxy.url("wss", "/chat"), "--ca", "{{ca}}"];
+    },
+  },
+  {
+    made: "nginx that says that this version of the interface is gone (return 410)",
+    illness: "unexpected-answer",
+    admit: async () => {
+      const { address } = await startApplication();
+      const proxy = await nginx(
+        `location /v1/ { return 410; } location /v2/ { proxy_pass http://${address}; ${RIGHT_LINES} }`,
+      );
+      return [proxy.url("ws", "/v1/chat")];
     },
   },
   {

@@ -1,9 +1,21 @@
 /** HAProxy and Caddy, where their illnesses differ from nginx's. */
 import { startFaultyBackend } from "../rig/backends.ts";
+import { leafFiles } from "../rig/certificates.ts";
 import { reservePort } from "../rig/ports.ts";
 import { startApplication } from "./applications.ts";
-import type { Patient } from "./patient.ts";
-import { startCaddy, startHaproxy } from "./proxies.ts";
+import { type Patient, UNTRUSTED } from "./patient.ts";
+import { authorityFile, startCaddy, startHaproxy } from "./proxies.ts";
+
+/** HAProxy that lets nobody in without a certificate of the rig's authority. */
+export async function haproxyForMembers(bind: string): Promise<readonly string[]> {
+  const { address } = await startApplication();
+  const authority = await authorityFile();
+  const proxy = await startHaproxy({
+    bind: `ssl crt {{crt}} ca-file ${authority} verify required ${bind}`,
+    backend: `server a ${address}`,
+  });
+  return [proxy.url("wss", "/chat"), "--ca", authority];
+}
 
 export const OTHER_PROXY_PATIENTS: readonly Patient[] = [
   {
@@ -91,6 +103,42 @@ export const OTHER_PROXY_PATIENTS: readonly Patient[] = [
       const { address } = await startApplication();
       const proxy = await startHaproxy({ bind: "accept-proxy", backend: `server a ${address}` });
       return [proxy.url("ws", "/chat")];
+    },
+  },
+  {
+    made: "HAProxy with verify required: TLS 1.3 refuses after the handshake seemed done",
+    illness: "tls-client-certificate",
+    needs: ["haproxy"],
+    notInBrowser: UNTRUSTED,
+    admit: () => haproxyForMembers(""),
+  },
+  {
+    made: "the same with TLS 1.2, whose alert says handshake failure and no more",
+    illness: "tls-client-certificate",
+    needs: ["haproxy"],
+    notInBrowser: UNTRUSTED,
+    admit: () => haproxyForMembers("ssl-max-ver TLSv1.2"),
+  },
+  {
+    made: "HAProxy with verify required, and a client's certificate that has expired (--cert)",
+    illness: "tls-client-certificate-refused",
+    needs: ["haproxy"],
+    notInBrowser: "the certificate is the doctor's",
+    admit: async () => {
+      const { certificate, key } = await leafFiles({ isClient: true, validForDays: -1 });
+      return [...(await haproxyForMembers("")), "--cert", certificate, "--key", key];
+    },
+  },
+  {
+    made: "Caddy with client_auth, and a client without a certificate",
+    illness: "tls-client-certificate",
+    needs: ["caddy"],
+    notInBrowser: UNTRUSTED,
+    admit: async () => {
+      const { address } = await startApplication();
+      const clientAuth = `client_auth {\nmode require_and_verify\ntrusted_ca_cert_file ${await authorityFile()}\n}`;
+      const proxy = await startCaddy(`reverse_proxy ${address}`, { tls: true, clientAuth });
+      return [proxy.url("wss", "/chat", "localhost"), "--ca", "{{ca}}"];
     },
   },
   {

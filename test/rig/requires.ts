@@ -7,6 +7,7 @@ export type Part =
   | "script"
   | "haproxy"
   | "caddy"
+  | "apache"
   | "chromium"
   | "openssl"
   | "curl"
@@ -32,6 +33,7 @@ const PARTS: Readonly<Record<Part, OptionalPart>> = {
   },
   haproxy: { install: "apt-get install haproxy", probe: ["haproxy", "-v"] },
   caddy: { install: "apt-get install caddy", probe: ["caddy", "version"] },
+  apache: { install: "apt-get install apache2-bin", probe: ["apache2", "-v"] },
   chromium: { install: "apt-get install chromium", probe: ["/usr/bin/chromium", "--version"] },
   openssl: { install: "apt-get install openssl", probe: ["openssl", "version"] },
   curl: { install: "apt-get install curl", probe: ["curl", "--version"] },

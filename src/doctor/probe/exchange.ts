@@ -19,7 +19,13 @@ export type ExchangeOutcome =
   | { readonly kind: "answer"; readonly answer: Answer; readonly body: string }
   /** Bytes came that are no HTTP; `rule` says what they break. */
   | { readonly kind: "not-http"; readonly bytes: string; readonly rule: string }
-  | { readonly kind: "ended"; readonly ending: Ending; readonly bytes: number }
+  | {
+      readonly kind: "ended";
+      readonly ending: Ending;
+      /** OpenSSL's words where TLS ended it; else empty. */
+      readonly detail: string;
+      readonly bytes: number;
+    }
   | { readonly kind: "timeout" }
   | { readonly kind: "unconnected"; readonly code: string };
 
@@ -90,7 +96,10 @@ async function readAnswer(wire: Wire, method: string, deadlineMs: number): Promi
       const body = await readBody(wire, head, Math.min(deadlineMs, performance.now() + BODY_MS_MAX));
       return { kind: "answer", answer: answerOf(head), body };
     }
-    if (wire.ending !== null) return { kind: "ended", ending: wire.ending, bytes: seen.length };
+    if (wire.ending !== null) {
+      const { ending, endingDetail: detail } = wire;
+      return { kind: "ended", ending, detail, bytes: seen.length };
+    }
     if (!(await wire.change(deadlineMs))) return { kind: "timeout" };
   }
 }

@@ -31,6 +31,8 @@ export async function probeHttp2(
     return { ...step, ms: performance.now() - startedMs };
   } finally {
     session.destroy();
+    // A session whose TLS was refused lets go of its socket without closing it.
+    connected.socket.destroy();
   }
 }
 

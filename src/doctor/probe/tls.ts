@@ -63,6 +63,10 @@ export interface TlsStep {
   readonly cipher: string;
   /** What the server chooses where h2 and http/1.1 are offered: `h2`, `http/1.1`, or empty for nothing. */
   readonly alpn: string;
+  /** The doctor had a certificate of the client's to show. */
+  readonly showsCertificate: boolean;
+  /** The server is known to have asked for a certificate of the client (TLS 1.2 shows it; later versions hide it). */
+  readonly asksForCertificate: boolean;
   /** The server refuses clients that offer http/1.1 alone, as browsers do for WebSockets. */
   readonly refusesHttp1: boolean;
   /** The server's own certificate, then its issuers as far as they were sent or are trusted here. */
@@ -73,14 +77,28 @@ export interface TlsStep {
   readonly ms: number;
 }
 
+/** The client's own, in PEM. */
+export interface ClientCertificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** What the user wants of TLS. */
+export interface TlsWishes {
+  /** PEM of an authority to trust besides the usual ones. */
+  readonly ca: string | null;
+  readonly clientCertificate: ClientCertificate | null;
+}
+
 /** How TLS is spoken with the target, whatever its certificate. */
-export function tlsOptions(host: string, extraCa: string | null): ConnectionOptions {
+export function tlsOptions(host: string, { ca, clientCertificate }: TlsWishes): ConnectionOptions {
   return {
     servername: serverName(host),
     ALPNProtocols: ["http/1.1"],
     // The certificate is judged here, and the walk goes on past a bad one.
     rejectUnauthorized: false,
-    ...(extraCa === null ? {} : { ca: [...rootCertificates, extraCa] }),
+    ...(ca === null ? {} : { ca: [...rootCertificates, ca] }),
+    ...clientCertificate,
   };
 }
 
@@ -93,7 +111,7 @@ export async function probeTls(route: Route, host: string, timeoutMs: number): P
   ]);
   const alpn = any.ok && any.socket instanceof TLSSocket ? any.socket.alpnProtocol || "" : "";
   if (any.ok) any.wire.destroy();
-  const nothing = emptyStep(route.address, host);
+  const nothing = { ...emptyStep(route.address, host), showsCertificate: options.cert !== undefined };
   if (http1.ok && http1.socket instanceof TLSSocket) {
     const step = { ...nothing, ...describeConnection(http1.socket, host), alpn, ms: http1.ms };
     http1.wire.destroy();
@@ -115,6 +133,8 @@ function emptyStep(address: string, host: string): TlsStep {
     protocol: "",
     cipher: "",
     alpn: "",
+    showsCertificate: false,
+    asksForCertificate: false,
     refusesHttp1: false,
     chain: [],
     faults: [],
@@ -213,7 +233,7 @@ async function describeFailure(
   if (answer.length > 0 && !isTls)
     return { outcome: "not-tls", detail, firstBytes: answer.toString("latin1", 0, 512) };
   if (await acceptsOldVersions(route, timeoutMs)) return { outcome: "alert", detail, isOutdated: true };
-  if (isTls) return { outcome: "alert", detail };
+  if (isTls) return { outcome: "alert", detail, asksForCertificate: hasCertificateRequest(answer) };
   const isCut = failure.code === "ECONNRESET" || failure.code === "ECONNCLOSED" || answer.length === 0;
   return { outcome: isCut ? "ended" : "error", detail };
 }
@@ -222,6 +242,25 @@ async function describeFailure(
 const ALERT = 0x15;
 const HANDSHAKE = 0x16;
 
+/** Handshake messages (RFC 5246 section 7.4). */
+const CERTIFICATE_REQUEST = 13;
+/** More than servers send before it is the client's turn: their certificates are the bulk of it. */
+const ANSWER_BYTES_MAX = 32 * 1024;
+
+/** Whether records of TLS 1.2, in which the server's part of the handshake is readable, ask for a certificate. */
+function hasCertificateRequest(records: Buffer): boolean {
+  const parts: Buffer[] = [];
+  for (let at = 0; at + 5 <= records.length && records[at] === HANDSHAKE; ) {
+    const end = at + 5 + records.readUInt16BE(at + 3);
+    parts.push(records.subarray(at + 5, end));
+    at = end;
+  }
+  const messages = Buffer.concat(parts);
+  for (let at = 0; at + 4 <= messages.length; at += 4 + messages.readUIntBE(at + 1, 3))
+    if (messages[at] === CERTIFICATE_REQUEST) return true;
+  return false;
+}
+
 /** What the port answers to a ClientHello, byte for byte: OpenSSL tells only that it did not like it. */
 async function answerToHello(route: Route, timeoutMs: number): Promise<Buffer> {
   const connected = await connect({ ...route, tls: null }, timeoutMs);
@@ -229,7 +268,7 @@ async function answerToHello(route: Route, timeoutMs: number): Promise<Buffer> {
   const { wire } = connected;
   wire.send(await clientHello(route.tls ?? {}));
   const deadlineMs = performance.now() + timeoutMs;
-  while (wire.received.length < 512 && wire.ending === null) {
+  while (wire.received.length < ANSWER_BYTES_MAX && wire.ending === null) {
     if (!(await wire.change(wire.received.length > 0 ? performance.now() + 100 : deadlineMs))) break;
   }
   wire.destroy();

@@ -15,7 +15,7 @@ import { type OpaqueStep, probeOpaque } from "./opaque.ts";
 import { type PageStep, probePage } from "./page.ts";
 import { type SilenceStep, watchSilence } from "./silence.ts";
 import { type TcpStep, tryAddresses } from "./tcp.ts";
-import { probeTls, type TlsStep, tlsOptions } from "./tls.ts";
+import { type ClientCertificate, probeTls, type TlsStep, tlsOptions } from "./tls.ts";
 import { readUrl, type Target, type UrlStep } from "./url.ts";
 import type { Route } from "./wire.ts";
 
@@ -32,6 +32,8 @@ export interface WalkOptions {
   readonly nameServer: string | null;
   /** PEM of an authority to trust besides the usual ones. */
   readonly ca: string | null;
+  /** To show to a server that asks for one. */
+  readonly clientCertificate: ClientCertificate | null;
   /** For each connection and each answer. */
   readonly timeoutMs: number;
   /** 0 for quick mode. */
@@ -91,7 +93,7 @@ async function walkAll(options: WalkOptions, onStage: OnStage): Promise<Found> {
   const url = readUrl(options.url);
   const { target } = url;
   if (target === null) return { url };
-  const tlsOfTarget = tlsOptions(target.host, options.ca);
+  const tlsOfTarget = tlsOptions(target.host, options);
   const pageStep =
     options.page === null ? Promise.resolve(null) : probePage(options.page, target, tlsOfTarget, timeoutMs);
 
@@ -120,10 +122,14 @@ async function walkAll(options: WalkOptions, onStage: OnStage): Promise<Found> {
     const controls = await tryOtherScheme(options, target, route);
     return { url, page, names, tcp, tls, controls };
   }
-  const [http, http2] = await Promise.all([
-    walkHttp(options, target, route, onStage),
-    tls.alpn === "h2" ? probeHttp2(route, target, handshakeOptions(options, target), timeoutMs) : null,
-  ]);
+  const http = await walkHttp(options, target, route, onStage);
+  const outcome = http.handshake?.outcome;
+  // TLS 1.3 may refuse a client once it seems done; a session of HTTP/2 does not notice, and would wait in vain.
+  const isRefused = outcome?.kind === "ended" && outcome.detail !== "";
+  const http2 =
+    tls.alpn === "h2" && !isRefused
+      ? await probeHttp2(route, target, handshakeOptions(options, target), timeoutMs)
+      : null;
   return { url, page, names, tcp, tls, http2, ...http };
 }
 
@@ -176,7 +182,7 @@ function handshakeOptions(options: WalkOptions, target: Target): HandshakeOption
 
 /** The handshake with TLS where the URL has none, and without it where it has. */
 function tryOtherScheme(options: WalkOptions, target: Target, route: Route): Promise<readonly Control[]> {
-  const tls: ConnectionOptions | null = route.tls === null ? tlsOptions(target.host, options.ca) : null;
+  const tls: ConnectionOptions | null = route.tls === null ? tlsOptions(target.host, options) : null;
   const variants = new Map<ControlName, object>([["other-scheme", {}]]);
   return sendControls(
     { ...route, tls },

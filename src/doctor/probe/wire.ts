@@ -1,6 +1,7 @@
 /** One connection in the doctor's hands: what came, when, and how it ended. */
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import { describeOpensslError } from "../../base/openssl-error.ts";
 
 /** How a connection ended that had been open. */
 export type Ending = "fin" | "reset" | "error";
@@ -20,6 +21,8 @@ export class Wire {
   readonly socket: Socket;
   /** Null while the other side may still send. */
   ending: Ending | null = null;
+  /** OpenSSL's words where TLS ended it, such as an alert; else empty. */
+  endingDetail = "";
   /** `performance.now()` of the ending. */
   endedAtMs = 0;
   #wake: (() => void)[] = [];
@@ -37,9 +40,11 @@ export class Wire {
       this.#tell();
     });
     socket.on("end", () => this.#end("fin"));
-    socket.on("error", (error: NodeJS.ErrnoException) =>
-      this.#end(error.code === "ECONNRESET" || error.code === "EPIPE" ? "reset" : "error"),
-    );
+    socket.on("error", (error: NodeJS.ErrnoException) => {
+      const isReset = error.code === "ECONNRESET" || error.code === "EPIPE";
+      if (this.ending === null && !isReset) this.endingDetail = describeOpensslError(error);
+      this.#end(isReset ? "reset" : "error");
+    });
     socket.on("close", () => this.#end("fin"));
   }
 

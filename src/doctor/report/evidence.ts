@@ -1,6 +1,7 @@
 /** The walk as lines, step by step: what was tried, what came back, how long it took. */
 import { textFromByteString } from "../../base/bytes.ts";
 import type { Exchange } from "../probe/exchange.ts";
+import type { TlsStep } from "../probe/tls.ts";
 import type { Walk } from "../probe/walk.ts";
 import { silenceLines } from "../verdict/illnesses/tunnel.ts";
 import { verbatim, type Words, words } from "../words.ts";
@@ -88,11 +89,16 @@ function tlsLines({ tls }: Walk): readonly Words[] {
     ),
     ...(tls.faults.length > 0
       ? [
-          words(`a browser refuses it: ${tls.faults.join(", ")}`, `浏览器会拒绝：${tls.faults.join(", ")}`),
+          words(`a browser refuses it: ${faultNames(tls)}`, `浏览器会拒绝：${faultNames(tls)}`),
           words("The walk goes on past the certificate.", "检查越过证书问题继续进行。"),
         ]
       : []),
   ];
+}
+
+/** What has no name of its own has OpenSSL's. */
+function faultNames({ faults, verifyError }: TlsStep): string {
+  return faults.map((fault) => (fault === "other" ? verifyError : fault)).join(", ");
 }
 
 function handshakeLines({ handshake }: Walk): readonly Words[] {
@@ -123,7 +129,7 @@ function briefOutcome(outcome: Exchange["outcome"]): string {
     case "not-http":
       return `no HTTP (${outcome.rule}): ${JSON.stringify(outcome.bytes.slice(0, 60))}`;
     case "ended":
-      return `ended (${outcome.ending}) after ${outcome.bytes} bytes`;
+      return `ended (${outcome.detail === "" ? outcome.ending : outcome.detail}) after ${outcome.bytes} bytes`;
     case "timeout":
       return "no answer in time";
     case "unconnected":
@@ -139,6 +145,8 @@ function controlLines({ controls }: Walk): readonly Words[] {
 
 function http2Lines({ http2 }: Walk): readonly Words[] {
   if (http2 === null) return [];
+  if (!http2.offersConnect && http2.error !== "")
+    return [verbatim(`h2: ${http2.error} [${duration(http2.ms)}]`)];
   if (!http2.offersConnect)
     return [
       words(

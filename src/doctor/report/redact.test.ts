@@ -14,6 +14,7 @@ const OPTIONS: WalkOptions = {
   address: null,
   nameServer: null,
   ca: null,
+  clientCertificate: null,
   timeoutMs: 1,
   holdMs: 0,
   sendsMessages: true,

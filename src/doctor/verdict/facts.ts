@@ -17,6 +17,11 @@ export function answerOf(walk: Walk): Answer | null {
   return outcome?.kind === "answer" ? outcome.answer : null;
 }
 
+/** How long that answer took. */
+export function answerMs(walk: Walk): number {
+  return walk.handshake?.ms ?? 0;
+}
+
 /** The body of that answer, as a byte string. */
 export function bodyOf(walk: Walk): string {
   const outcome = walk.handshake?.outcome;

@@ -55,6 +55,8 @@ export interface Illness {
   readonly id: string;
   /** A note is told, but makes nobody sick. */
   readonly severity: "sick" | "note";
+  /** Said only where no other illness is found. */
+  readonly isFallback?: true;
   /** One sentence in plain words. */
   readonly title: Words;
   /** Why that happens and what it does. */

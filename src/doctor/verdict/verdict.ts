@@ -32,13 +32,15 @@ export const ILLNESSES: readonly Illness[] = [
 const CERTAINTY_MIN = 0.4;
 
 export function judge(subject: Case): Verdict {
-  const causes = ILLNESSES.flatMap((illness): readonly Cause[] => {
+  const recognised = ILLNESSES.flatMap((illness): readonly Cause[] => {
     const finding = illness.recognise(subject);
     if (finding === null) return [];
     const { certainty, support } = finding;
     const values = { ...valuesOf(subject.front), ...finding.values };
     return [explainedBy({ illness, certainty, support, values }, subject.remarks)];
   }).sort((one, other) => other.certainty - one.certainty);
+  const named = recognised.filter(({ illness }) => illness.isFallback !== true);
+  const causes = named.some(({ illness }) => illness.severity === "sick") ? named : recognised;
   const best = causes.find(({ illness }) => illness.severity === "sick");
   const sick = causes.filter(
     (cause) => cause.illness.severity === "sick" && (cause.certainty >= CERTAINTY_MIN || cause === best),
@@ -64,12 +66,13 @@ function isComplete({ handshake, conversation }: Walk): boolean {
 function valuesOf({ url, page, tls }: Walk): Readonly<Record<string, string>> {
   const { target } = url;
   if (target === null)
-    return { url: url.given, host: "HOST", path: "/PATH", authority: "HOST", scheme: "wss" };
+    return { url: url.given, host: "HOST", path: "/PATH", authority: "HOST", scheme: "wss", http: "https" };
   const [own] = tls?.chain ?? [];
   const certificateName = own?.names.find((name) => name.startsWith("DNS:"))?.slice("DNS:".length);
   return {
     url: url.given,
     scheme: target.scheme,
+    http: target.scheme === "wss" ? "https" : "http",
     host: target.host,
     port: String(target.port),
     authority: target.authority,

@@ -1,4 +1,5 @@
 /** Certificates that no browser trusts. */
+import { isIP } from "node:net";
 import type { CertificateFault } from "../../probe/tls.ts";
 import type { Walk } from "../../probe/walk.ts";
 import { verbatim, type Words, words } from "../../words.ts";
@@ -22,6 +23,22 @@ function certificateFault(fault: CertificateFault, certainty: number): (subject:
   return ({ front }) =>
     front.tls?.faults.includes(fault) === true ? found(certainty, ...certificateLines(front)) : null;
 }
+
+/** What OpenSSL's names mean. */
+const REASONS: Readonly<Record<string, Words>> = {
+  INVALID_PURPOSE: words(
+    "It was not made for servers: its extended key usage lacks serverAuth.",
+    "它不是为服务器签发的：扩展密钥用法中没有 serverAuth。",
+  ),
+  EE_KEY_TOO_SMALL: words("Its key is too short.", "它的密钥太短。"),
+  CA_KEY_TOO_SMALL: words("The key of its authority is too short.", "签发机构的密钥太短。"),
+  CA_MD_TOO_WEAK: words(
+    "It is signed with a hash that is too weak, such as SHA-1.",
+    "它的签名使用了过弱的哈希，例如 SHA-1。",
+  ),
+  INVALID_CA: words("It was signed by a certificate that is no authority.", "签发它的证书不是证书机构。"),
+  CERT_REVOKED: words("It was revoked.", "它已被吊销。"),
+};
 
 const CERTIFICATE_INVALID =
   "The certificate for this server is invalid. You might be connecting to a server that is pretending to be “{host}” which could put your confidential information at risk.";
@@ -190,11 +207,35 @@ export const CERTIFICATE_ILLNESSES: readonly Illness[] = [
   {
     id: "certificate-refused",
     severity: "sick",
-    title: words("The certificate does not pass verification.", "证书未通过验证。"),
-    explanation: words("OpenSSL names the reason in the evidence.", "原因见证据中的 OpenSSL 错误。"),
+    title: words("The server's certificate does not pass verification.", "服务器的证书未通过验证。"),
+    explanation: words(
+      "Its name, its dates and its authority are in order, and still it may not be used: the key or the signature is too weak, it was made for something else than a server, or one of its rules is broken.",
+      "名字、有效期和签发机构都没有问题，但仍然不能使用：密钥或签名太弱、不是为服务器签发的，或违反了证书中的某条规则。",
+    ),
     browsers: connectionError("ERR_CERT_INVALID", CERTIFICATE_INVALID),
-    mends: [mend("certificate", "Have it made anew.", "重新签发证书。")],
-    confirm: words("openssl verify", "openssl verify"),
-    recognise: certificateFault("other", 0.9),
+    mends: [
+      mend(
+        "certificate",
+        "Have it made anew: for servers, with an RSA key of 2048 bits or an EC key, signed with SHA-256.",
+        "重新签发：用途为服务器，RSA 密钥至少 2048 位或使用 EC 密钥，签名用 SHA-256。",
+        `openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout server.key -out server.csr \\
+    -subj /CN={host} -addext subjectAltName={san} -addext extendedKeyUsage=serverAuth`,
+      ),
+    ],
+    confirm: words(
+      'openssl s_client -connect {host}:{port} -servername {host} </dev/null ends with "Verify return code" and the reason.',
+      "openssl s_client -connect {host}:{port} -servername {host} </dev/null 的末尾 “Verify return code” 写明原因。",
+    ),
+    recognise: (subject) => {
+      const finding = certificateFault("other", 0.9)(subject);
+      const reason = REASONS[subject.front.tls?.verifyError ?? ""];
+      const host = subject.front.url.target?.host ?? "HOST";
+      if (finding === null) return null;
+      return {
+        certainty: finding.certainty,
+        support: reason === undefined ? finding.support : [reason, ...finding.support],
+        values: { san: isIP(host) === 0 ? `DNS:${host}` : `IP:${host}` },
+      };
+    },
   },
 ];

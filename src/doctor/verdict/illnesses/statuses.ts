@@ -1,10 +1,22 @@
 /** Statuses that say by themselves what is wrong. */
 import { FIREFOX_CANNOT, unexpectedCode } from "../browsers.ts";
-import { alikeLine, answerOf, backendLine, bodyOf, found, statusLine, unlikeLine } from "../facts.ts";
+import {
+  alikeLine,
+  answerMs,
+  answerOf,
+  backendLine,
+  bodyOf,
+  found,
+  statusLine,
+  unlikeLine,
+} from "../facts.ts";
 import type { Case, Finding, Illness } from "../illness.ts";
-import { mend, PASS_THE_UPGRADE } from "../mends.ts";
+import { mend } from "../mends.ts";
 import { bodyLine, ownPageLine } from "../pages.ts";
-import { words } from "../../words.ts";
+import { type Words, words } from "../../words.ts";
+
+/** Nobody sets a shorter ProxyTimeout than a second. */
+const WAITED_MS_MIN = 900;
 
 /** A status that says what it means. */
 function recogniseStatus(statuses: readonly number[], certainty: number): (subject: Case) => Finding | null {
@@ -106,6 +118,12 @@ export const STATUS_ILLNESSES: readonly Illness[] = [
         "核对 proxy_pass 与实际监听地址；错误日志会写明原因。",
         "proxy_pass http://127.0.0.1:PORT;   # ss -ltnp; tail /var/log/nginx/error.log",
       ),
+      mend(
+        "apache",
+        "Its error log names the reason (AH01102, AH00957); a backend that speaks TLS wants https:// or wss://.",
+        "错误日志写明原因（AH01102、AH00957）；后端使用 TLS 时要写 https:// 或 wss://。",
+        'SSLProxyEngine on\nProxyPass "{path}" "https://BACKEND{path}" upgrade=websocket',
+      ),
       mend("application", "Start it; in a container listen on 0.0.0.0.", "启动应用；容器里监听 0.0.0.0。"),
       mend(
         "ingress-nginx",
@@ -125,11 +143,23 @@ export const STATUS_ILLNESSES: readonly Illness[] = [
     severity: "sick",
     title: words("No backend is available (503).", "没有可用的后端（503）。"),
     explanation: words(
-      "All servers are down by the health check, the connection limit is reached, or it is being maintained.",
-      "健康检查认为所有服务器宕机、达到连接上限，或正在维护。",
+      "Nobody listens on the address that the proxy was given (HAProxy and Apache say 503 then), all servers are down by the health check, the connection limit is reached, or it is being maintained.",
+      "代理配置的地址没有程序监听（HAProxy 和 Apache 此时回答 503）、健康检查认为所有服务器宕机、达到连接上限，或正在维护。",
     ),
     browsers: unexpectedCode(503),
     mends: [
+      mend(
+        "application",
+        "See that it runs, and listens where the proxy looks for it.",
+        "确认应用在运行，并监听代理所配置的地址。",
+        "ss -ltnp",
+      ),
+      mend(
+        "apache",
+        "After a connection that failed Apache does not try again for 60 seconds, and answers 503 all the while: retry=0.",
+        "连接失败后 Apache 在 60 秒内不再尝试，期间一直回答 503：加 retry=0。",
+        'ProxyPass "{path}" "http://BACKEND{path}" upgrade=websocket retry=0',
+      ),
       mend(
         "haproxy",
         "A check that the application answers with 2xx or 3xx: a WebSocket server may answer 426.",
@@ -154,12 +184,12 @@ export const STATUS_ILLNESSES: readonly Illness[] = [
   {
     id: "backend-silent",
     severity: "sick",
-    title: words("The proxy waited in vain for the application (504).", "代理等待应用超时（504）。"),
+    title: words("The proxy waited in vain for the application.", "代理等待应用超时。"),
     explanation: words(
       "The path leads to a backend that takes the request and does not answer: the wrong backend, a firewall between the two, or an application that hangs.",
       "该路径通向一个收下请求却不回答的后端：后端写错、两者之间有防火墙，或应用卡住。",
     ),
-    browsers: unexpectedCode(504),
+    browsers: unexpectedCode(504, 502),
     mends: [
       mend(
         "nginx",
@@ -177,7 +207,12 @@ export const STATUS_ILLNESSES: readonly Illness[] = [
       "On the proxy's machine: curl -m 5 -i http://BACKEND{path}",
       "在代理机器上：curl -m 5 -i http://BACKEND{path}",
     ),
-    recognise: recogniseStatus([504, 522, 524], 0.95),
+    recognise: (subject) => {
+      const isApaches = /Reason: *(<strong>)?Error reading from remote server/i.test(bodyOf(subject.front));
+      // Apache says 502 where its ProxyTimeout is over, and where the application hangs up; the latter is quick.
+      if (isApaches && answerMs(subject.front) >= WAITED_MS_MIN) return recogniseStatus([502], 0.96)(subject);
+      return recogniseStatus([504, 522, 524], 0.95)(subject);
+    },
   },
   {
     id: "server-error",
@@ -188,7 +223,15 @@ export const STATUS_ILLNESSES: readonly Illness[] = [
       "应用抛出异常，或代理规则出错。",
     ),
     browsers: unexpectedCode(500),
-    mends: [mend("application", "Its log has the exception.", "异常在应用日志里。")],
+    mends: [
+      mend("application", "Its log has the exception.", "异常在应用日志里。"),
+      mend(
+        "apache",
+        '"No protocol handler was valid for the URL" in its error log: the module is not loaded. mod_proxy_wstunnel serves ws:// before 2.4.47, mod_proxy_http from then on.',
+        "错误日志里有 “No protocol handler was valid for the URL”：缺少模块。2.4.47 之前由 mod_proxy_wstunnel 处理 ws://，之后由 mod_proxy_http 处理。",
+        "a2enmod proxy_http proxy_wstunnel && systemctl reload apache2",
+      ),
+    ],
     confirm: words("Repeat, and look at the log.", "重试并查看日志。"),
     recognise: (subject) => {
       const status = answerOf(subject.front)?.status ?? 0;
@@ -246,24 +289,70 @@ export const STATUS_ILLNESSES: readonly Illness[] = [
   {
     id: "unexpected-answer",
     severity: "sick",
-    title: words("The handshake is not answered with 101.", "握手得到的不是 101。"),
-    explanation: words(
-      "The status and the body tell what the server thinks of it.",
-      "状态码和正文说明服务器的看法。",
+    isFallback: true,
+    title: words(
+      "The handshake is answered with {status}, and only 101 opens a WebSocket.",
+      "握手得到的是 {status}，只有 101 才能打开 WebSocket。",
     ),
-    browsers: unexpectedCode(400),
-    mends: PASS_THE_UPGRADE,
-    confirm: words("Repeat with --backend to see whose answer it is.", "加上 --backend 再试，看是谁的回答。"),
+    explanation: words(
+      "No proxy answers like that when it merely loses the Upgrade: somebody has decided so. The status and the body tell what was thought of the request.",
+      "代理仅仅丢失 Upgrade 时不会这样回答：是某个程序有意为之。状态码和正文说明它如何看待这个请求。",
+    ),
+    browsers: unexpectedCode(410),
+    mends: [
+      mend(
+        "application",
+        "Look into its log at this moment, and at what it serves on this path: another version of the interface may have another path.",
+        "查看此刻的应用日志，以及它在该路径上提供什么：接口换了版本，路径可能也换了。",
+      ),
+      mend(
+        "nginx",
+        "Look for return and error_page in the location that takes the path.",
+        "检查处理该路径的 location 里的 return 和 error_page。",
+        "grep -rnE 'return|error_page' /etc/nginx   # wsgate explain {url} -c /etc/nginx/nginx.conf",
+      ),
+    ],
+    confirm: words(
+      "Repeat with --backend ws://BACKEND{path} to see whose answer it is.",
+      "加上 --backend ws://BACKEND{path} 再试，看是谁的回答。",
+    ),
     recognise: ({ front, backend }) => {
       const answer = answerOf(front);
       if (answer === null || answer.status === 101) return null;
-      return found(
-        0.2,
-        statusLine(front),
-        bodyLine(bodyOf(front)),
-        alikeLine(front) ?? unlikeLine(front),
-        backendLine(backend),
-      );
+      const meaning = MEANINGS[answer.status] ?? null;
+      return {
+        ...found(
+          0.97,
+          statusLine(front),
+          meaning,
+          ownPageLine(front),
+          bodyLine(bodyOf(front)),
+          alikeLine(front) ?? unlikeLine(front),
+          backendLine(backend),
+        ),
+        values: { status: `${answer.status} ${answer.reason}`.trim() },
+      };
     },
   },
 ];
+
+/** What statuses mean that have no illness of their own (RFC 9110 section 15). */
+const MEANINGS: Readonly<Record<number, Words>> = {
+  402: words("402: somebody has to pay first.", "402：需要先付费。"),
+  408: words("408: the request came too slowly.", "408：请求发送得太慢。"),
+  410: words("410: what was here is gone for good.", "410：这里的资源已永久移除。"),
+  413: words(
+    "413: the request has a body, which a handshake never has.",
+    "413：请求带有正文，而握手不应有正文。",
+  ),
+  414: words(
+    "414: the URL is too long; a token in the query makes it so.",
+    "414：URL 太长，多半是查询串里的令牌。",
+  ),
+  417: words("417: an Expect header was not liked.", "417：不接受 Expect 头。"),
+  421: words(
+    "421: the Host belongs to another server than the name in TLS (SNI).",
+    "421：Host 与 TLS 中的名字（SNI）属于不同的服务器。",
+  ),
+  451: words("451: it is forbidden by law.", "451：因法律原因禁止访问。"),
+};

@@ -1,5 +1,6 @@
 /** TLS where there is none, none where there is some, and TLS that does not come about. */
 import { header } from "../../probe/exchange.ts";
+import type { Walk } from "../../probe/walk.ts";
 import { verbatim, words } from "../../words.ts";
 import { FIREFOX_CANNOT, connectionError } from "../browsers.ts";
 import { answerOf, bodyOf, control, controlOpens, found } from "../facts.ts";
@@ -29,6 +30,16 @@ function plainToTls({ front }: Case): Finding | null {
       : null,
     !opensWithTls && tlsAnswer ? words("With TLS the same port answers.", "同一端口用 TLS 有回答。") : null,
   );
+}
+
+/** Alerts about a certificate (RFC 8446 section 6.2); a server can only mean the client's. */
+const ABOUT_CERTIFICATE =
+  /alert (bad certificate|unsupported certificate|certificate (revoked|expired|unknown)|unknown ca)/i;
+
+/** How TLS failed: before the handshake of the WebSocket or, as TLS 1.3 refuses certificates, during it. */
+function tlsDetail({ tls, handshake }: Walk): string {
+  const outcome = handshake?.outcome;
+  return outcome?.kind === "ended" ? outcome.detail : (tls?.detail ?? "");
 }
 
 export const TLS_ILLNESSES: readonly Illness[] = [
@@ -229,7 +240,8 @@ export const TLS_ILLNESSES: readonly Illness[] = [
       "openssl s_client -connect {host}:{port}，分别带与不带 -servername {host}",
     ),
     recognise: ({ front: { tls } }) => {
-      if (tls?.outcome !== "alert" || tls.isOutdated || tls.refusesHttp1) return null;
+      if (tls?.outcome !== "alert" || tls.isOutdated || tls.refusesHttp1 || tls.asksForCertificate)
+        return null;
       const isName = /unrecognized name|internal error|access denied|handshake failure/i.test(tls.detail);
       return isName ? found(/unrecognized name/i.test(tls.detail) ? 0.97 : 0.85, verbatim(tls.detail)) : null;
     },
@@ -239,8 +251,8 @@ export const TLS_ILLNESSES: readonly Illness[] = [
     severity: "sick",
     title: words("The server wants a certificate of the client.", "服务器要求客户端证书。"),
     explanation: words(
-      "Mutual TLS is on for this port or location; the browser has no certificate to show.",
-      "该端口或位置启用了双向 TLS，浏览器没有可出示的证书。",
+      "Mutual TLS is on for this port, and the client has no certificate to show. A page cannot choose one: the browser asks the user when a page of this host is opened, and never for a WebSocket.",
+      "该端口启用了双向 TLS，而客户端没有可出示的证书。页面无法自己选择证书：浏览器只在打开该主机的页面时询问用户，不会为 WebSocket 询问。",
     ),
     browsers: {
       chrome: [
@@ -251,18 +263,124 @@ export const TLS_ILLNESSES: readonly Illness[] = [
       safari: ["WebSocket connection to '{url}' failed: There was a bad response from the server."],
     },
     mends: [
-      mend("nginx", "Let the location do without.", "允许没有客户端证书。", "ssl_verify_client optional;"),
+      mend(
+        "nginx",
+        "ssl_verify_client holds for the whole server: ask for a certificate there, and demand it only in the locations that need one.",
+        "ssl_verify_client 对整个 server 生效：在 server 里设为可选，只在需要的 location 里强制要求。",
+        `ssl_verify_client optional;
+location /admin/ {
+    if ($ssl_client_verify != SUCCESS) { return 403; }
+}`,
+      ),
+      mend(
+        "haproxy",
+        "verify optional on the bind line; demand the certificate where it is needed.",
+        "bind 行用 verify optional，只在需要的地方强制要求证书。",
+        `bind :{port} ssl crt /path/both.pem ca-file /path/ca.pem verify optional
+http-request deny if { path_beg /admin/ } !{ ssl_c_used }`,
+      ),
+      mend(
+        "caddy",
+        "In the site's tls: check a certificate where one is shown.",
+        "在站点的 tls 里：出示了证书才验证。",
+        `tls {
+    client_auth {
+        mode verify_if_given
+        trusted_ca_cert_file /path/ca.pem
+    }
+}`,
+      ),
+      mend(
+        "apache",
+        "SSLVerifyClient optional for the whole server; demand the certificate where it is needed.",
+        "整个服务器用 SSLVerifyClient optional，只在需要的地方强制要求证书。",
+        `SSLVerifyClient optional
+<Location "/admin/">
+    Require expr "%{SSL_CLIENT_VERIFY} == 'SUCCESS'"
+</Location>`,
+      ),
+      mend(
+        "client",
+        "Or open https://{authority}/ first and choose a certificate there: the browser then uses it for the WebSocket, too. Programs name theirs.",
+        "或先打开 https://{authority}/ 并选择证书：之后浏览器也会用于 WebSocket。程序则要自己指定证书。",
+        'new WebSocket("{url}", { cert: readFileSync("client.pem"), key: readFileSync("client.key") })   // Node, ws',
+      ),
     ],
     confirm: words(
-      'openssl s_client -connect {host}:{port} shows "Acceptable client certificate CA names".',
-      "openssl s_client -connect {host}:{port} 会显示 “Acceptable client certificate CA names”。",
+      'openssl s_client -connect {host}:{port} -servername {host} </dev/null shows "Acceptable client certificate CA names". With a certificate: wsgate doctor {url} --cert client.pem --key client.key',
+      "openssl s_client -connect {host}:{port} -servername {host} </dev/null 会显示 “Acceptable client certificate CA names”。带上证书再试：wsgate doctor {url} --cert client.pem --key client.key",
     ),
     recognise: ({ front }) => {
-      const body = bodyOf(front);
-      const said = /No required SSL certificate was sent|The SSL certificate error/.exec(body)?.[0];
-      const detail = front.tls?.detail ?? "";
+      const said = /No required SSL certificate was sent/.exec(bodyOf(front))?.[0];
       if (said !== undefined) return found(0.98, verbatim(said));
-      return /certificate required|bad certificate/i.test(detail) ? found(0.9, verbatim(detail)) : null;
+      const { tls } = front;
+      if (tls === null || tls.showsCertificate) return null;
+      const detail = tlsDetail(front);
+      if (/certificate required/i.test(detail)) return found(0.98, verbatim(detail));
+      // Before TLS 1.3 there was no alert of its own for it.
+      if (tls.asksForCertificate)
+        return found(
+          0.96,
+          verbatim(detail),
+          words(
+            "The server asks for a certificate (CertificateRequest).",
+            "服务器索要了证书（CertificateRequest）。",
+          ),
+        );
+      return ABOUT_CERTIFICATE.test(detail) ? found(0.9, verbatim(detail)) : null;
+    },
+  },
+  {
+    id: "tls-client-certificate-refused",
+    severity: "sick",
+    title: words("The server does not accept the client's certificate.", "服务器不接受客户端的证书。"),
+    explanation: words(
+      "It asks for a certificate, gets one, and does not trust it: it was signed by another authority than the server knows, has expired, or was revoked.",
+      "服务器索要并收到了证书，但不信任它：签发机构不是服务器认识的、已过期，或已被吊销。",
+    ),
+    browsers: {
+      chrome: [
+        "WebSocket connection to '{url}' failed: Error in connection establishment: net::ERR_BAD_SSL_CLIENT_AUTH_CERT",
+        "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 400",
+      ],
+      firefox: FIREFOX_CANNOT,
+      safari: ["WebSocket connection to '{url}' failed: There was a bad response from the server."],
+    },
+    mends: [
+      mend(
+        "nginx",
+        "The authority that signed the clients' certificates, with all intermediates; the depth counts them.",
+        "签发客户端证书的机构及全部中间证书；深度要算上它们。",
+        "ssl_client_certificate /path/of/clients-ca.pem;\nssl_verify_depth 2;",
+      ),
+      mend(
+        "haproxy",
+        "ca-file is the authority that signed the clients' certificates.",
+        "ca-file 是签发客户端证书的机构。",
+        "bind :{port} ssl crt /path/both.pem ca-file /path/of/clients-ca.pem verify required",
+      ),
+      mend(
+        "apache",
+        "The authority that signed the clients' certificates.",
+        "签发客户端证书的机构。",
+        "SSLCACertificateFile /path/of/clients-ca.pem\nSSLVerifyDepth 2",
+      ),
+      mend(
+        "client",
+        "Or show one that the server knows, and renew one that has expired.",
+        "或出示服务器认识的证书；过期的要续期。",
+      ),
+    ],
+    confirm: words(
+      "openssl verify -CAfile clients-ca.pem client.pem",
+      "openssl verify -CAfile clients-ca.pem client.pem",
+    ),
+    recognise: ({ front }) => {
+      const said = /The SSL certificate error/.exec(bodyOf(front))?.[0];
+      if (said !== undefined) return found(0.98, verbatim(said));
+      const detail = tlsDetail(front);
+      const isRefused = front.tls?.showsCertificate === true && ABOUT_CERTIFICATE.test(detail);
+      return isRefused ? found(0.96, verbatim(detail)) : null;
     },
   },
   {

@@ -99,7 +99,7 @@ export const UNANSWERED_ILLNESSES: readonly Illness[] = [
         "listen {port};   # without proxy_protocol",
       ),
     ],
-    confirm: words("curl -m 5 -i http://{authority}/", "curl -m 5 -i http://{authority}/"),
+    confirm: words("curl -m 5 -i {http}://{authority}/", "curl -m 5 -i {http}://{authority}/"),
     recognise: ({ front, backend }) => {
       if (kindOf(front) !== "timeout" || plainIsAnswered(front)) return null;
       if (control(front, "other-scheme")?.outcome.kind === "answer") return null;
@@ -193,18 +193,16 @@ export const UNANSWERED_ILLNESSES: readonly Illness[] = [
         "bind :{port}",
       ),
     ],
-    confirm: words("curl -v http://{authority}/ ends as well.", "curl -v http://{authority}/ 也会中断。"),
+    confirm: words("curl -v {http}://{authority}/ ends as well.", "curl -v {http}://{authority}/ 也会中断。"),
     recognise: ({ front, backend }) => {
       const outcome = front.handshake?.outcome;
       const isCut = outcome?.kind === "ended" || outcome?.kind === "unconnected";
       if (!isCut || plainIsAnswered(front)) return null;
       if (control(front, "other-scheme")?.outcome.kind === "answer") return null;
-      return found(
-        0.85,
-        verbatim(outcome.kind === "ended" ? outcome.ending : outcome.code),
-        opaqueLine(front),
-        backendLine(backend),
-      );
+      const how = outcome.kind === "unconnected" ? outcome.code : outcome.detail || outcome.ending;
+      // What TLS says by itself has names of its own.
+      const isSaid = outcome.kind === "ended" && outcome.detail !== "";
+      return found(isSaid ? 0.5 : 0.85, verbatim(how), opaqueLine(front), backendLine(backend));
     },
   },
   {
