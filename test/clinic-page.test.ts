@@ -10,7 +10,7 @@ const INTRODUCTION = `# The clinic
 
 <!-- Made by test/clinic-page.test.ts from the patients in test/clinic. Do not edit: run \`npx vitest run test/clinic-page.test.ts -u\`. -->
 
-Each row is a real setup with one fault, made on this machine by \`test/clinic*.test.ts\`: a real nginx, HAProxy or Caddy, real
+Each row is a real setup with one fault, made on this machine by \`test/clinic*.test.ts\`: a real nginx, HAProxy, Caddy or Apache, real
 certificates, real sockets. The doctor has to name the illness as the first cause; what it says about each, with the lines that
 mend it, stands in [DOCTOR.md](DOCTOR.md). What Chrome says in its console is what chromium said to this very setup; where it
 cannot be asked, the row says why. Most messages stand behind \`WebSocket connection to 'wss://…' failed:\`, and those about the
@@ -60,8 +60,6 @@ test("the page about the clinic shows the patients as they are", async () => {
 /** What no machine can be made to have here, or what another illness shows as well; each with its reason. */
 const NEVER_SEEN: Readonly<Record<string, string>> = {
   "network-unreachable": "a network namespace of its own: test/clinic-network.test.ts",
-  "certificate-refused": "what OpenSSL may find besides",
-  "unexpected-answer": "what is left",
 };
 
 test("every illness has had a patient, but for those with a reason", () => {

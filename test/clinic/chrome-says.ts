@@ -68,6 +68,26 @@ export const CHROME_SAYS: Readonly<Record<string, string>> = {
     "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 502",
   "Caddy with TLS, and ws:// to its port (400)":
     "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 400",
+  "nginx that says that this version of the interface is gone (return 410)":
+    "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 410",
+  "Apache with mod_proxy_http and a plain ProxyPass":
+    "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 404",
+  "Apache with mod_proxy_wstunnel loaded, and a ProxyPass that says http:// alone":
+    "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 426",
+  "Apache whose ProxyPass of / stands before the one with upgrade=websocket":
+    "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 404",
+  "Apache without a ProxyPass for the path: its own 404":
+    "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 404",
+  "Apache with a ProxyPass to ws:// and no module for that scheme (500)":
+    "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 500",
+  "Apache before a port on which nobody listens (503)":
+    "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 503",
+  "Apache before a program that never answers: after ProxyTimeout it says 502, not 504":
+    "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 502",
+  "Apache before a program that hangs up on the handshake (502)":
+    "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 502",
+  "Apache with TLS, and ws:// to its port (400)":
+    "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 400",
   "a backend that answers everything with 400":
     "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 400",
   "a backend that answers handshakes with 400 and pages with 200":

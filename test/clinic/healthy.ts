@@ -7,8 +7,9 @@ import { leafCertificate, leafFiles } from "../rig/certificates.ts";
 import { obtain } from "../rig/ledger.ts";
 import { type Proxy, startGate, startNginx } from "../rig/proxy-process.ts";
 import { startApplication } from "./applications.ts";
+import { haproxyForMembers } from "./other-proxies.ts";
 import type { Patient } from "./patient.ts";
-import { startCaddy, startHaproxy } from "./proxies.ts";
+import { APACHE_PROXY, startApache, startCaddy, startHaproxy } from "./proxies.ts";
 
 const LINES =
   'proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";';
@@ -175,6 +176,49 @@ export const HEALTHY: readonly Patient[] = [
       const { address } = await startApplication();
       const proxy = await startHaproxy({ bind: "ssl crt {{crt}}", backend: `server a ${address}` });
       return [proxy.url("wss", "/chat"), ...TRUST];
+    },
+  },
+  {
+    made: "HAProxy that wants a client's certificate, and --cert",
+    illness: null,
+    needs: ["haproxy"],
+    admit: async () => {
+      const { certificate, key } = await leafFiles({ isClient: true });
+      return [...(await haproxyForMembers("")), "--cert", certificate, "--key", key];
+    },
+  },
+  {
+    made: "Apache with upgrade=websocket, ws",
+    illness: null,
+    needs: ["apache"],
+    admit: async () => {
+      const { address } = await startApplication();
+      const lines = `ProxyPass "/" "http://${address}/" upgrade=websocket`;
+      return [(await startApache({ modules: APACHE_PROXY, lines })).url("ws", "/chat")];
+    },
+  },
+  {
+    made: "Apache with mod_proxy_wstunnel and ws://, wss",
+    illness: null,
+    needs: ["apache"],
+    admit: async () => {
+      const { address } = await startApplication();
+      const proxy = await startApache({
+        modules: [...APACHE_PROXY, "proxy_wstunnel"],
+        lines: `ProxyPass "/chat" "ws://${address}/chat"\nProxyPass "/" "http://${address}/"`,
+        tls: true,
+      });
+      return [proxy.url("wss", "/chat"), ...TRUST];
+    },
+  },
+  {
+    made: "Apache with ProxyTimeout 1, which does not cut a silent tunnel: Timeout is longer",
+    illness: null,
+    needs: ["apache"],
+    admit: async () => {
+      const { address } = await startApplication();
+      const lines = `ProxyTimeout 1\nProxyPass "/" "http://${address}/" upgrade=websocket`;
+      return [(await startApache({ modules: APACHE_PROXY, lines })).url("ws", "/chat"), "--hold", "2200ms"];
     },
   },
   {

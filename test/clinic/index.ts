@@ -1,4 +1,5 @@
 /** Everybody who has been in the clinic, ward by ward. */
+import { APACHE_PATIENTS } from "./apache.ts";
 import { BACKEND_PATIENTS, HOP_PATIENTS } from "./backends.ts";
 import { HEALTHY } from "./healthy.ts";
 import { NETWORK_PATIENTS } from "./network.ts";
@@ -17,6 +18,7 @@ export const WARDS: readonly Ward[] = [
   { name: "nginx", patients: NGINX_PATIENTS },
   { name: "The articles' files", patients: SEED_PATIENTS },
   { name: "HAProxy and Caddy", patients: OTHER_PROXY_PATIENTS },
+  { name: "Apache", patients: APACHE_PATIENTS },
   { name: "Backends and pages", patients: BACKEND_PATIENTS },
   { name: "Hops", patients: HOP_PATIENTS },
   { name: "TLS and certificates", patients: TLS_PATIENTS },

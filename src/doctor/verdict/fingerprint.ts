@@ -37,7 +37,9 @@ const MARKS: readonly Mark[] = [
   {
     maker: "apache",
     server: /^apache/i,
-    ownBody: /<address>Apache|<title>\d{3} [^<]*<\/title>[\s\S]*Apache/i,
+    // Its built-in pages, with their signature or without.
+    ownBody:
+      /<address>Apache|<title>\d{3} [^<]*<\/title>[\s\S]*Apache|^<!DOCTYPE HTML PUBLIC "-\/\/(IETF\/\/DTD HTML 2\.0|W3C\/\/DTD HTML 4\.01)\/\/EN"[^>]*>\s*<html><head>\s*<title>\d{3} [^<]*<\/title>\s*<\/head><body>\s*<h1>/i,
   },
   {
     maker: "haproxy",

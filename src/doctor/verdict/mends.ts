@@ -43,10 +43,10 @@ location {path} {
   ),
   mend(
     "apache",
-    "Load mod_proxy_wstunnel, or with 2.4.47 and later say upgrade=websocket. The line has to stand before the ProxyPass of /.",
-    "加载 mod_proxy_wstunnel；2.4.47 起可以写 upgrade=websocket。这一行要放在 / 的 ProxyPass 之前。",
+    "Say upgrade=websocket, which 2.4.47 and later know; before that load mod_proxy_wstunnel and mod_rewrite. The line has to stand before the ProxyPass of /.",
+    "写上 upgrade=websocket（2.4.47 起支持）；更早的版本要加载 mod_proxy_wstunnel 和 mod_rewrite。这一行要放在 / 的 ProxyPass 之前。",
     `ProxyPass "{path}" "http://BACKEND{path}" upgrade=websocket
-# before 2.4.47:
+# before 2.4.47, instead:
 RewriteEngine on
 RewriteCond %{HTTP:Upgrade} =websocket [NC]
 RewriteRule "^{path}(.*)" "ws://BACKEND{path}$1" [P,L]`,
@@ -108,20 +108,14 @@ setInterval(() => socket.readyState === 1 && socket.send("ping"), 20_000);`,
   ),
   mend(
     "apache",
-    "ProxyTimeout, or timeout= of the ProxyPass.",
-    "调大 ProxyTimeout，或 ProxyPass 的 timeout=。",
-    `ProxyPass "{path}" "ws://BACKEND{path}" timeout=3600`,
+    "A tunnel may be idle for the longer of Timeout (60 s where nothing is written) and ProxyTimeout or timeout= of the ProxyPass: raise the last.",
+    "空闲连接的时限取 Timeout（不写时 60 秒）与 ProxyTimeout（或 ProxyPass 的 timeout=）中较大的：调大后者。",
+    `ProxyPass "{path}" "http://BACKEND{path}" upgrade=websocket timeout=3600`,
   ),
   mend(
     "traefik",
-    "The entry point's idle timeout is 180s by default.",
-    "入口点的空闲超时默认是 180s。",
-    `entryPoints:
-  websecure:
-    transport:
-      respondingTimeouts:
-        readTimeout: 0
-        idleTimeout: 3600s`,
+    "Traefik has no idle timeout for tunnels (respondingTimeouts are for requests): look at the balancer before it.",
+    "Traefik 对隧道没有空闲超时（respondingTimeouts 只针对普通请求）：检查它前面的负载均衡。",
   ),
   mend(
     "ingress-nginx",
@@ -175,7 +169,7 @@ export const ROUTE_THE_PATH: readonly Mend[] = [
     "apache",
     "ProxyPass of the path, before that of /.",
     "为该路径写 ProxyPass，放在 / 的之前。",
-    `ProxyPass "{path}" "ws://BACKEND{path}"`,
+    `ProxyPass "{path}" "http://BACKEND{path}" upgrade=websocket`,
   ),
   mend(
     "traefik",

@@ -5,14 +5,20 @@ import { type Words, words } from "../words.ts";
 import { answerOf, bodyOf } from "./facts.ts";
 import { isOwnPage, makerOf, writerOf } from "./fingerprint.ts";
 
+/** Enough for the reason that Apache gives. */
+const SHOWN_CHARACTERS_MAX = 220;
+
 export function bodyLine(body: string): Words | null {
   const text = textFromByteString(body)
     .replaceAll(/<(style|script)[\s\S]*?<\/\1>/gi, " ")
+    // A title says what the page says again.
+    .replace(/<title>[\s\S]*?<\/title>(?=[\s\S]*<body\b[^>]*>\s*<)/i, " ")
     .replaceAll(/<[^>]*>/g, " ")
     .replaceAll(/\s+/g, " ")
-    .trim()
-    .slice(0, 160);
-  return text === "" ? null : words(`The body says: "${text}".`, `正文是：“${text}”。`);
+    .trim();
+  if (text === "") return null;
+  const shown = text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}…` : text;
+  return words(`The body says: "${shown}".`, `正文是：“${shown}”。`);
 }
 
 export function ownPageLine(walk: Walk): Words | null {

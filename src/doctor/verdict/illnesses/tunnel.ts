@@ -248,8 +248,8 @@ export const TUNNEL_ILLNESSES: readonly Illness[] = [
       "空闲的连接在 {seconds} 秒后被切断；发送 ping 的连接继续存活。",
     ),
     explanation: words(
-      "A hop has an idle timeout that is shorter than the pauses between messages: 60 s in nginx (proxy_read_timeout) and in an AWS ALB, 100 s at Cloudflare, 180 s in Traefik. The page sees 1006 without a message.",
-      "途中某一跳的空闲超时短于消息间隔：nginx（proxy_read_timeout）和 AWS ALB 是 60 秒，Cloudflare 100 秒，Traefik 180 秒。页面只看到没有说明的 1006。",
+      "A hop has an idle timeout that is shorter than the pauses between messages: 60 s in nginx (proxy_read_timeout), in Apache (Timeout) and in an AWS ALB, 100 s at Cloudflare. The page sees 1006 without a message.",
+      "途中某一跳的空闲超时短于消息间隔：nginx（proxy_read_timeout）、Apache（Timeout）和 AWS ALB 是 60 秒，Cloudflare 100 秒。页面只看到没有说明的 1006。",
     ),
     browsers: NO_MESSAGE,
     mends: KEEP_IT_ALIVE,
@@ -282,12 +282,6 @@ export const TUNNEL_ILLNESSES: readonly Illness[] = [
         "timeout tunnel, or hard-stop-after on reloads.",
         "timeout tunnel，或重载时的 hard-stop-after。",
         "timeout tunnel 1h",
-      ),
-      mend(
-        "traefik",
-        "writeTimeout of the entry point ends tunnels.",
-        "入口点的 writeTimeout 会切断隧道。",
-        "respondingTimeouts:\n  writeTimeout: 0",
       ),
       mend(
         "network",
