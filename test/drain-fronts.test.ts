@@ -21,10 +21,13 @@ interface Tunnel {
   readonly upstream: WebSocketPeer;
 }
 
-async function openTunnels(front: Front): Promise<{ gate: Proxy; tunnels: readonly Tunnel[] }> {
+async function openTunnels(
+  front: Front,
+  settings: string = "",
+): Promise<{ gate: Proxy; tunnels: readonly Tunnel[] }> {
   const backend = await startTunnelBackend();
   const gate = await startGate({
-    http: `websocket_drain 900ms; log_format tunnel "$websocket_ended_by $websocket_end $websocket_close_code";
+    http: `websocket_drain 900ms; ${settings} log_format tunnel "$websocket_ended_by $websocket_end $websocket_close_code";
       server { ${await front.listen()} access_log logs/tunnel.log tunnel;
         location / { proxy_pass http://${backend.address}; } }`,
   });
@@ -63,6 +66,27 @@ describe.each(FRONTS)("over $name", (front) => {
     expect(await gate.stop("SIGQUIT")).toEqual({ code: 0, signal: null });
     for (const { upstream } of tunnels) expect(await ends(upstream)).toBe("1001 FIN");
     expect(gate.stderr.text.match(/tunnel cut after .* the client has not answered/g)).toHaveLength(TUNNELS);
+  });
+
+  test("QUIT: what websocket_rate keeps back delays no Close frame, and nothing of it is lost", async () => {
+    const { gate, tunnels } = await openTunnels(
+      front,
+      "websocket_rate 1k/s; websocket_rate 1k/s from=upstream;",
+    );
+    const long = "x".repeat(20_000);
+    for (const { client, upstream } of tunnels) {
+      await client.sendFrame(long);
+      await upstream.sendFrame(long);
+      await Promise.all([client.wire.inbox.seen("xxx"), upstream.wire.inbox.seen("xxx")]);
+    }
+    expect(await gate.stop("SIGQUIT")).toEqual({ code: 0, signal: null });
+    for (const { client, upstream } of tunnels) {
+      expect(await ends(client)).toBe("1012 FIN");
+      expect(await ends(upstream)).toBe("1012 FIN");
+      // An answer that was under way when the client was asked is whole; what was said before it was has arrived.
+      expect([client.payloads, upstream.payloads]).toEqual([[long], [long]]);
+    }
+    expect(gate.read("logs/error.log")).not.toContain("tunnel cut");
   });
 
   test("TERM: both sides are told, and the process ends", async () => {

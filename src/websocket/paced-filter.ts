@@ -21,6 +21,7 @@ interface Meter {
  *   passing  what comes goes on at once                      tokens run out → waiting, or over
  *   waiting  the rest of one chunk is kept, its source held  tokens come → passing
  *   over     what ended the tunnel is not passed on
+ *   free     the tunnel is being closed, and nothing is held back any more
  *
  * A message costs a token as its first byte comes; the bytes of control frames count as well, and what stands behind a
  * message that waits has to wait with it. With `close` what is too much ends the tunnel between two frames: one that had
@@ -42,6 +43,7 @@ export class PacedFilter implements RelayFilter, RelayFlow {
   /** What is too much, once that is known and is to end the tunnel. */
   #excess: Rate["unit"] | null = null;
   #isOver = false;
+  #isFree = false;
 
   /** `rates`: of this direction; all of them hold. `onExcess` is to end the tunnel. */
   constructor(inner: RelayFilter, rates: readonly Rate[], onExcess: (unit: Rate["unit"]) => void) {
@@ -88,6 +90,15 @@ export class PacedFilter implements RelayFilter, RelayFlow {
 
   onSinkDrain(): void {
     this.#inner.onSinkDrain?.();
+    this.#goOn();
+  }
+
+  /** The tunnel is being closed: what is kept back, a Close frame behind it perhaps, goes on now, and all that comes. */
+  setFree(): void {
+    if (this.#isOver) return;
+    this.#isFree = true;
+    this.#excess = null;
+    this.#deadline.disarm();
     this.#goOn();
   }
 
@@ -150,6 +161,7 @@ export class PacedFilter implements RelayFilter, RelayFlow {
 
   /** How far `chunk[start, end)` may pass now; the tokens for it are taken, and the rest is waited for. */
   #allow(chunk: Buffer, start: number, end: number): number {
+    if (this.#isFree) return end;
     const nowMs = performance.now();
     let at = start;
     while (at < end) {

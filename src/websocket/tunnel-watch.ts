@@ -177,6 +177,9 @@ export class TunnelWatch {
       onTimeout: (delay) => this.#onClosingTimeout(delay, reason),
     });
     this.#closing.start();
+    // What is paced stands before the frame under way to the client, and before the answers of both sides.
+    this.#paced.client?.setFree();
+    this.#paced.upstream?.setFree();
   }
 
   /** How the tunnel ends is known: no more pings, and no more limits but that of a closing handshake. */
@@ -240,6 +243,7 @@ export class TunnelWatch {
       this.onFarewell(by, farewell);
       this.#end(reason);
     });
+    this.#paced[way.from]?.setFree();
   }
 
   onClose(by: TunnelSide, payload: Buffer): void {

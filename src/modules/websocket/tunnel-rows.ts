@@ -64,6 +64,6 @@ export const tunnelRows: RowsOf<WatchSettings> = {
     inherit: "list",
     defaultText: "off",
     nginx: false,
-    doc: "How fast one side of a tunnel may send: messages (`100r/s`, `30r/m`) or bytes as on the wire (`64k/s`; with websocket_compression offload, as the upstream gets them). burst: how much may come at once, by default as much as a second allows; from: whose, by default the client's; delay, the default: what is too much waits, and its sender feels it; close: it gets a Close frame with 1008, the other side one with 1001. Several hold together.",
+    doc: "How fast one side of a tunnel may send: messages (`100r/s`, `30r/m`) or bytes as on the wire (`64k/s`; with websocket_compression offload, as the upstream gets them). burst: how much may come at once, by default as much as a second allows; from: whose, by default the client's; delay, the default: what is too much waits, and its sender feels it; close: it gets a Close frame with 1008, the other side one with 1001. Several hold together. Once wsgate itself closes the tunnel in good order, nothing is held back any more.",
   }),
 };
