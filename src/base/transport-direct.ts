@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { assert } from "./assert.ts";
 import type { ByteString } from "./bytes.ts";
-import type { Transport, TransportListener } from "./transport.ts";
+import type { SocketTransport, TransportListener } from "./transport.ts";
 import {
   type DialTarget,
   HandleDial,
@@ -42,8 +42,8 @@ const staging: { readonly buffer: Buffer; bytes: number; owner: DirectTransport 
 /** Where short strings become bytes. */
 const scratch: Buffer = Buffer.allocUnsafeSlow(16_384);
 
-/** A {@link Transport} on the handle of a socket. */
-export class DirectTransport implements Transport, HandleOwner {
+/** A {@link SocketTransport} on the handle of a socket. */
+export class DirectTransport implements SocketTransport, HandleOwner {
   listener: TransportListener;
   bytesRead = 0;
   bytesWritten = 0;
@@ -149,6 +149,13 @@ export class DirectTransport implements Transport, HandleOwner {
     }
     this.#flush();
     return this.#hasRoom();
+  }
+
+  awaitDrain(): boolean {
+    if (this.isDestroyed || this.#writing === "broken") return false;
+    if (this.pendingBytes === 0) return true;
+    this.#mustDrain = true;
+    return false;
   }
 
   pause(): void {

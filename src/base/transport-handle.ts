@@ -121,6 +121,7 @@ export class SocketHandle {
 
   /** Of the bytes in flight, those that the kernel has not taken. */
   get unsentBytes(): number {
+    if (this.inFlightBytes === 0) return 0;
     // With TLS the queue holds records, which are longer than what is in them.
     const queue = this.#tlsSocket === null ? this.#native : (this.#native["_parent"] ?? this.#native);
     return Math.min(this.inFlightBytes, queue.writeQueueSize ?? 0);

@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { assert } from "./assert.ts";
 import type { ByteString } from "./bytes.ts";
-import type { Transport, TransportListener } from "./transport.ts";
+import type { SocketTransport, TransportListener } from "./transport.ts";
 import { type TlsInfo, tlsInfoOf } from "./transport-tls.ts";
 
 /** Bytes that may be pending before write returns false, unless an option says otherwise. */
@@ -14,8 +14,8 @@ export interface StreamTransportOptions {
   readonly onClosed?: () => void;
 }
 
-/** A {@link Transport} over the public interface of a Duplex: sockets, TLS sockets, HTTP/2 streams. */
-export class StreamTransport implements Transport {
+/** A {@link SocketTransport} over the public interface of a Duplex: sockets, TLS sockets, HTTP/2 streams. */
+export class StreamTransport implements SocketTransport {
   listener: TransportListener;
   bytesRead = 0;
   bytesWritten = 0;
@@ -27,6 +27,7 @@ export class StreamTransport implements Transport {
   peerHasEnded = false;
 
   readonly #stream: Duplex;
+  readonly #onWritten = (error?: Error | null): void => this.#streamOnWritten(error);
   readonly #highWaterMarkBytes: number;
   #mustDrain = false;
   #hasEnded = false;
@@ -38,17 +39,12 @@ export class StreamTransport implements Transport {
   constructor(stream: Duplex, listener: TransportListener, options: StreamTransportOptions) {
     this.listener = listener;
     this.#stream = stream;
-    // Below its own watermark the stream emits no drain event.
-    this.#highWaterMarkBytes = Math.max(
-      options.highWaterMarkBytes ?? highWaterMarkBytesDefault,
-      stream.writableHighWaterMark,
-    );
+    this.#highWaterMarkBytes = options.highWaterMarkBytes ?? highWaterMarkBytesDefault;
     stream.allowHalfOpen = true;
     // Paused explicitly, or else the data listener would set it flowing.
     stream.pause();
     stream.on("data", (chunk: Buffer) => this.#streamOnData(chunk));
     stream.on("end", () => this.#streamOnEnd());
-    stream.on("drain", () => this.#streamOnDrain());
     stream.on("error", (error: Error) => this.#streamOnError(error));
     // A TLS socket that belongs to no tls.Server reports under this name what breaks it after its handshake.
     stream.on("_tlsError", (error: Error) => this.#streamOnError(error));
@@ -92,6 +88,13 @@ export class StreamTransport implements Transport {
     return this.#isBelowWatermark();
   }
 
+  awaitDrain(): boolean {
+    if (this.isDestroyed) return false;
+    if (this.#stream.writableLength === 0) return true;
+    this.#mustDrain = true;
+    return false;
+  }
+
   pause(): void {
     this.#isReading = false;
     this.#stream.pause();
@@ -130,7 +133,8 @@ export class StreamTransport implements Transport {
     if (this.isDestroyed) return false;
     assert(!this.#hasEnded, "write after end");
     this.bytesWritten += bytes.length;
-    this.#stream.write(bytes);
+    // Not the stream's own drain event, which does not come below its watermark.
+    this.#stream.write(bytes, this.#onWritten);
     return this.#isBelowWatermark();
   }
 
@@ -173,8 +177,8 @@ export class StreamTransport implements Transport {
     onClosed?.();
   }
 
-  #streamOnDrain(): void {
-    if (!this.#mustDrain) return;
+  #streamOnWritten(error?: Error | null): void {
+    if (!this.#mustDrain || error || this.isDestroyed || this.#stream.writableLength > 0) return;
     this.#mustDrain = false;
     this.listener.onDrain();
   }

@@ -177,6 +177,36 @@ describe.each(cases)("on the $path path, $role, $security", ({ path, role, secur
     expect((await peer.bytes(sentBytes)).length).toBe(sentBytes);
   });
 
+  test("who awaits it is told that everything has gone out, though it was less than the watermark", async () => {
+    const { transport, peer } = await openPair(role, security, { highWaterMarkBytes: 2 ** 30 });
+    const recorder = new Recorder(transport);
+    expect(transport.awaitDrain()).toBe(true);
+    peer.socket.pause();
+    const chunk = Buffer.alloc(65_536);
+    let sentBytes = 0;
+    let saidNo = 0;
+    for (let turns = 0; turns < 20; turns++) {
+      if (transport.pendingBytes === 0) {
+        turns = 0;
+        sentBytes += chunk.length;
+        if (!transport.write(chunk, 0, chunk.length)) saidNo++;
+      }
+      await nextTurn();
+    }
+    expect(saidNo).toBe(0);
+    expect(transport.awaitDrain()).toBe(false);
+    const drained = new Promise<number>((resolve) => {
+      recorder.onDrainDo = () => resolve(transport.pendingBytes);
+    });
+    peer.socket.resume();
+    expect(await within(drained, "onDrain")).toBe(0);
+    expect((await peer.bytes(sentBytes)).length).toBe(sentBytes);
+    expect(transport.awaitDrain()).toBe(true);
+    expect(recorder.calls).toEqual(["drain"]);
+    transport.destroy();
+    expect(transport.awaitDrain()).toBe(false);
+  });
+
   test("single bytes written to a full connection are kept in order", async () => {
     const { transport, peer } = await openPair(role, security);
     peer.socket.pause();

@@ -24,7 +24,7 @@ export interface TransportListener {
   onBytes(chunk: Buffer, start: number, end: number): void;
   /** The peer sent FIN (or its TLS close_notify), and all its bytes were delivered. It may still be reading. */
   onEnd(): void;
-  /** A write returned false before, and everything pending has now gone out. */
+  /** A write, or {@link SocketTransport.awaitDrain}, returned false before, and everything pending has now gone out. */
   onDrain(): void;
   /**
    * Nothing can be written any more, though the peer's last bytes may still stand in the kernel: read on if they matter,
@@ -93,6 +93,15 @@ export interface Transport {
   readonly tls: TlsInfo | null;
 }
 
+/** A transport right on a socket, which can tell when the kernel has everything. */
+export interface SocketTransport extends Transport {
+  /**
+   * True: nothing is pending. Otherwise onDrain is called once that is so, however little it was; as with `write`, not if
+   * nothing can be sent any more.
+   */
+  awaitDrain(): boolean;
+}
+
 export interface TransportOptions {
   /** Bytes that may be pending before write returns false. Default 65,536. */
   readonly highWaterMarkBytes?: number;
@@ -115,7 +124,7 @@ export interface DialOptions extends TransportOptions {
   /** A TLS session to be given as `tls.session` when the same peer is dialled again. */
   readonly onSession?: (session: Buffer) => void;
   /** Connected, TLS handshake included. */
-  readonly onConnect: (transport: Transport) => void;
+  readonly onConnect: (transport: SocketTransport) => void;
 }
 
 /** direct: on the sockets' handles; public: on Node's documented interface. Both behave alike, the first is faster. */
@@ -145,7 +154,7 @@ export function acceptTransport(
   socket: net.Socket | tls.TLSSocket,
   listener: TransportListener,
   options: TransportOptions = {},
-): Transport {
+): SocketTransport {
   setSocketOptions(socket, options);
   const transport =
     transportPath === "direct" && hasHandle(socket)

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 import { assert } from "../base/assert.ts";
-import type { TlsInfo, Transport } from "../base/transport.ts";
+import type { SocketTransport, TlsInfo } from "../base/transport.ts";
 import { tlsInfoOf } from "../base/transport-tls.ts";
 import type { ListenerPlan, ServerPlan, TlsSettings } from "../compile/plan.ts";
 import type { Connection, ProxyProtocolInfo } from "../compile/request.ts";
@@ -37,7 +37,7 @@ export class ClientConnection implements Connection {
   readonly #source: PlanSource;
   /** Set once TLS, where it is spoken, has been agreed on. */
   tlsInfo: TlsInfo | null = null;
-  #transport: Transport | null = null;
+  #transport: SocketTransport | null = null;
 
   constructor(source: PlanSource, socket: Socket) {
     this.#source = source;
@@ -49,7 +49,7 @@ export class ClientConnection implements Connection {
   }
 
   /** Once whatever comes before HTTP/1.1 has been read. */
-  open(transport: Transport): void {
+  open(transport: SocketTransport): void {
     this.#transport = transport;
     this.tlsInfo = transport.tls;
   }
@@ -59,7 +59,7 @@ export class ClientConnection implements Connection {
     this.tlsInfo = socket instanceof TLSSocket ? tlsInfoOf(socket) : null;
   }
 
-  get transport(): Transport {
+  get transport(): SocketTransport {
     assert(this.#transport !== null, "only an open HTTP/1.1 connection has a transport");
     return this.#transport;
   }

@@ -2,7 +2,7 @@ import { Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import { makeListenerPlan, StandIn } from "../../test/rig/listening.ts";
 import { armedDeadlines } from "../base/timers.ts";
-import type { Transport, TransportListener } from "../base/transport.ts";
+import type { SocketTransport, TransportListener } from "../base/transport.ts";
 import type { Request } from "../compile/request.ts";
 import {
   chance,
@@ -22,7 +22,7 @@ const seed = fuzzSeed();
 const runs = fuzzRuns(300);
 
 /** A transport without a socket: what a client sends is pushed, and what it would receive is kept. */
-class ScriptedTransport implements Transport {
+class ScriptedTransport implements SocketTransport {
   listener: TransportListener = { onBytes() {}, onEnd() {}, onDrain() {}, onClose() {} };
   output = "";
   isDestroyed = false;
@@ -50,6 +50,10 @@ class ScriptedTransport implements Transport {
   cork(): void {}
 
   uncork(): boolean {
+    return true;
+  }
+
+  awaitDrain(): boolean {
     return true;
   }
 

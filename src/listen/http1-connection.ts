@@ -1,7 +1,7 @@
 import { assert } from "../base/assert.ts";
 import { describeSystemError } from "../base/errno.ts";
 import { Deadline } from "../base/timers.ts";
-import type { Transport, TransportListener } from "../base/transport.ts";
+import type { SocketTransport, Transport, TransportListener } from "../base/transport.ts";
 import type { CoreLocation } from "../compile/plan.ts";
 import type { BodySink, Downstream, Request } from "../compile/request.ts";
 import type { HeaderList } from "../http/header-list.ts";

@@ -1,7 +1,7 @@
 import { assert } from "../base/assert.ts";
 import type { ByteString } from "../base/bytes.ts";
 import { SendDeadline } from "../base/send-deadline.ts";
-import type { Transport } from "../base/transport.ts";
+import type { SocketTransport } from "../base/transport.ts";
 import type { Request, Response } from "../compile/request.ts";
 import { CHUNK_END, chunkHead, LAST_CHUNK, lastChunk } from "../http/chunk-writer.ts";
 import type { HeaderList } from "../http/header-list.ts";
@@ -26,7 +26,7 @@ const CHUNKED = "Transfer-Encoding: chunked\r\n";
  * turn of the event loop, head and first body bytes above all, leaves in as few system calls as the transport can.
  */
 export class ResponseWriter {
-  readonly #transport: Transport;
+  readonly #transport: SocketTransport;
   readonly #onStuck: () => void;
   #framing: AnswerFraming = "none";
   #bytesLeft = 0;
@@ -37,13 +37,16 @@ export class ResponseWriter {
   /** For a client that takes nothing any more; made when one is slow for the first time. */
   #deadline: SendDeadline | null = null;
   #sendTimeoutMs = 0;
-  /** True after a write that the transport took but would rather not have, until {@link drained}. */
+  /**
+   * True after a write that the transport took but would rather not have, and after the end of an answer that is not out
+   * whole, until {@link drained}.
+   */
   mustDrain = false;
   /** True once the final head of the answer in hand has been written. */
   hasBegun = false;
 
   /** `onStuck`: the client has taken nothing for send_timeout. */
-  constructor(transport: Transport, onStuck: () => void) {
+  constructor(transport: SocketTransport, onStuck: () => void) {
     this.#transport = transport;
     this.#onStuck = onStuck;
   }
@@ -142,6 +145,7 @@ export class ResponseWriter {
       this.#send(last);
     }
     this.flush();
+    this.#note(this.#transport.awaitDrain());
     const isWhole = this.#framing !== "length" || this.#bytesLeft === 0;
     this.#response = null;
     return isWhole;

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import * as net from "node:net";
 import * as tls from "node:tls";
 import { acceptTransport, dialTransport } from "../../src/base/transport.ts";
-import type { Transport, TransportListener, TransportOptions } from "../../src/base/transport.ts";
+import type { SocketTransport, TransportListener, TransportOptions } from "../../src/base/transport.ts";
 import { authorityCertificate, leafCertificate } from "./certificates.ts";
 import { within } from "./deadline.ts";
 import { obtain } from "./ledger.ts";
@@ -14,7 +14,7 @@ export type TransportSecurity = "plain" | "tls";
 
 /** A transport, paused, and the peer it is connected to. */
 export interface TransportPair {
-  readonly transport: Transport;
+  readonly transport: SocketTransport;
   readonly peer: RawPeer;
   /** The peer's TCP socket, below TLS if there is TLS. */
   readonly peerTcp: net.Socket;
@@ -77,7 +77,7 @@ async function dial(
   options: TransportOptions,
 ): Promise<TransportPair> {
   const ca = await authorityCertificate();
-  const connected = new Promise<Transport>((resolve, reject) => {
+  const connected = new Promise<SocketTransport>((resolve, reject) => {
     dialTransport(
       {
         ...options,
