@@ -252,6 +252,11 @@ export class Request {
   upstreamTrailers: HeaderList | null = null;
   /** Called when the client goes away before the answer is complete. Whoever works for the request sets it. */
   onClientGone: (() => void) | null = null;
+  /**
+   * Whether a client that sends FIN while it waits for the answer has gone away. Unless whoever works for the request says
+   * so, it may still be reading.
+   */
+  finMeansGone = false;
   /** Called when a {@link Downstream.write} that returned false may go on. */
   onWritable: (() => void) | null = null;
   isFinished = false;

@@ -329,6 +329,7 @@ describe("a client that leaves", () => {
       const gone: string[] = [];
       const { connect, counts, handler } = await startListener((request) => {
         request.onClientGone = () => gone.push(request.head.target);
+        request.finMeansGone = true;
       });
       const client = await connect();
       await client.send(GET);
@@ -345,6 +346,7 @@ describe("a client that leaves", () => {
   test("with pipelined requests behind the one in hand has left nevertheless", async () => {
     const { connect, handler } = await startListener((request) => {
       request.onClientGone = () => {};
+      request.finMeansGone = true;
     });
     const client = await connect();
     await client.send(GET + GET);
@@ -354,9 +356,12 @@ describe("a client that leaves", () => {
     expect(handler.finished.length).toBe(1);
   });
 
-  test("by FIN gets its answer where nobody minds (proxy_ignore_client_abort)", async () => {
+  test("by FIN gets its answer where that does not mean that it has gone", async () => {
     const waiting: Request[] = [];
-    const { connect } = await startListener((request) => void waiting.push(request));
+    const { connect } = await startListener((request) => {
+      request.onClientGone = () => waiting.pop();
+      waiting.push(request);
+    });
     const client = await connect();
     await client.send(GET);
     client.end();

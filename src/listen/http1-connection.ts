@@ -36,7 +36,7 @@ const LEFT_EARLY = "client prematurely closed connection";
 /** The server side of one HTTP/1.1 connection: reads requests one at a time, and writes their answers. */
 export class Http1Connection implements TransportListener, Downstream, InputTaker {
   readonly #client: ClientConnection;
-  readonly #transport: Transport;
+  readonly #transport: SocketTransport;
   readonly #handler: RequestHandler;
   readonly #counts: ConnectionCounts;
   readonly #onUpgrade: () => void;
@@ -107,9 +107,8 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
   }
 
   onEnd(): void {
-    // Like nginx we take a client for gone if whoever makes the answer wants to know (proxy_ignore_client_abort off).
     const waits = this.#phase === "answering" && this.#body?.phase !== "reading";
-    if (waits && this.#request !== null && this.#request.onClientGone !== null) this.#loseClient(499, null);
+    if (waits && this.#request?.finMeansGone === true) this.#loseClient(499, null);
     else this.#input.end();
   }
 

@@ -81,7 +81,11 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
   start(): void {
     const request = this.#request;
     const rules = this.#rules;
-    if (!rules.proxy_ignore_client_abort) request.onClientGone = () => this.#clientOnGone();
+    if (!rules.proxy_ignore_client_abort) {
+      request.onClientGone = () => this.#clientOnGone();
+      // As nginx does: most that half-close have gone, and an upstream should not work for nobody.
+      request.finMeansGone = true;
+    }
     const body = bodyAtOnce(request, rules);
     if (body !== null) return this.onBodyReady(body);
     this.#spool = new BodySpool(request, this);
@@ -420,6 +424,7 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
     this.#body?.release();
     this.#flow?.end();
     this.#request.onClientGone = null;
+    this.#request.finMeansGone = false;
     this.#request.onWritable = null;
   }
 }
