@@ -15,20 +15,23 @@ import { type Failure, upstreamFailure } from "./failure.ts";
 /** Sessions kept for one peer: one for each name it is dialled under, of which variables can make any number. */
 const SESSIONS_PER_PEER_MAX = 64;
 
-/** OpenSSL's numbers for what can be wrong with a certificate, as nginx prints them. */
-const VERIFY_ERRORS: ReadonlyMap<string, number> = new Map([
-  ["UNABLE_TO_GET_ISSUER_CERT", 2],
-  ["CERT_SIGNATURE_FAILURE", 7],
-  ["CERT_NOT_YET_VALID", 9],
-  ["CERT_HAS_EXPIRED", 10],
-  ["DEPTH_ZERO_SELF_SIGNED_CERT", 18],
-  ["SELF_SIGNED_CERT_IN_CHAIN", 19],
-  ["UNABLE_TO_GET_ISSUER_CERT_LOCALLY", 20],
-  ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", 21],
-  ["CERT_CHAIN_TOO_LONG", 22],
-  ["CERT_REVOKED", 23],
-  ["INVALID_CA", 24],
-  ["CERT_UNTRUSTED", 27],
+/**
+ * OpenSSL's numbers and words for what can be wrong with a certificate, as nginx prints them. Node has a message of its
+ * own, which from version 24 on goes on with advice for who runs Node.
+ */
+const VERIFY_ERRORS: ReadonlyMap<string, string> = new Map([
+  ["UNABLE_TO_GET_ISSUER_CERT", "2:unable to get issuer certificate"],
+  ["CERT_SIGNATURE_FAILURE", "7:certificate signature failure"],
+  ["CERT_NOT_YET_VALID", "9:certificate is not yet valid"],
+  ["CERT_HAS_EXPIRED", "10:certificate has expired"],
+  ["DEPTH_ZERO_SELF_SIGNED_CERT", "18:self-signed certificate"],
+  ["SELF_SIGNED_CERT_IN_CHAIN", "19:self-signed certificate in certificate chain"],
+  ["UNABLE_TO_GET_ISSUER_CERT_LOCALLY", "20:unable to get local issuer certificate"],
+  ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", "21:unable to verify the first certificate"],
+  ["CERT_CHAIN_TOO_LONG", "22:certificate chain too long"],
+  ["CERT_REVOKED", "23:certificate revoked"],
+  ["INVALID_CA", "79:invalid CA certificate"],
+  ["CERT_UNTRUSTED", "27:certificate not trusted"],
 ]);
 
 /** `proxy_ssl_*`, compiled. */
@@ -110,7 +113,7 @@ export function tlsFailure(error: Error, name: string): Failure {
 function describe(error: Error, code: string, name: string): string {
   const verifyError = VERIFY_ERRORS.get(code);
   if (verifyError !== undefined) {
-    return `upstream SSL certificate verify error: (${verifyError}:${error.message})`;
+    return `upstream SSL certificate verify error: (${verifyError})`;
   }
   switch (code) {
     case "ERR_TLS_CERT_ALTNAME_INVALID":
