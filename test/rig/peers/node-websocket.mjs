@@ -16,7 +16,8 @@ socket.addEventListener("message", ({ data }) => {
   report(typeof data === "string" ? { text: data } : { binary: Buffer.from(data).toString("base64") });
 });
 socket.addEventListener("error", (event) => {
-  if (!isOpen) report({ error: String(event.message ?? event.error ?? "the connection failed") });
+  // From version 24 on Node gives no reason.
+  if (!isOpen) report({ error: event.message || "network error" });
 });
 socket.addEventListener("close", ({ code, reason }) => {
   report({ close: [code, reason] });
