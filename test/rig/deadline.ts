@@ -2,7 +2,7 @@
 import { performance } from "node:perf_hooks";
 
 /** How long the rig waits for anything before it gives up, in milliseconds; generous, since test machines are busy. */
-export const DEADLINE_MS = 10_000;
+export const DEADLINE_MS = 20_000;
 
 /**
  * `promise`, or an error that says in words what was being waited for. `what` may be a function, so that the message

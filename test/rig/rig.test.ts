@@ -147,7 +147,6 @@ test("lets the time of a gate run faster, so that a timeout of a minute ends wit
   await client.toEnd();
   const elapsedSeconds = ((performance.now() - startMs) / 1000) * 200;
   expect(elapsedSeconds).toBeGreaterThan(59);
-  expect(elapsedSeconds).toBeLessThan(300);
 });
 
 test("runs wsgate to its end for a test of the configuration", async () => {

@@ -29,7 +29,8 @@ test("captures are undone when the way that made them leads nowhere", () => {
 });
 
 describe("time grows with the length of the subject, not with its powers", () => {
-  const length = 8_000;
+  // What takes the square of this takes longer than a test may.
+  const length = 100_000;
   test.each([
     ["^(a+)+$", "a"],
     ["(?:a|a)+$", "a"],
@@ -43,9 +44,7 @@ describe("time grows with the length of the subject, not with its powers", () =>
     ["(?:a?){30}a{30}b", "a"],
     ["(?<=a)(?:a*)*b", "a"],
   ])("%s", (pattern, unit) => {
-    const started = performance.now();
     expect(slots(pattern, `${unit.repeat(length / unit.length)}!`)).toBeNull();
-    expect(performance.now() - started).toBeLessThan(2_000);
   });
 
   test("nor does the stack overflow on a long subject", () => {
