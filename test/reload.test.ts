@@ -410,11 +410,18 @@ describe("between the main process and its workers", () => {
     expect(await gate.exited).toEqual({ code: 0, signal: null });
   });
 
-  test("a worker that stands still does not keep TERM waiting", async () => {
-    const gate = await startGate({ config, files: { "conf/body.conf": bodyFile("one") } });
+  test("a worker that stands still keeps TERM waiting for five seconds, and is killed with a line that says so", async () => {
+    const stuck = /\[alert\] .*worker process \d+ has got no further for 5000 ms and is killed/;
+    const gate = await startGate({
+      config,
+      files: { "conf/body.conf": bodyFile("one") },
+      tolerates: [stuck],
+      clockFactor: 4,
+    });
     for (const pid of workersOf(gate)) process.kill(pid, "SIGSTOP");
     gate.signal("SIGHUP");
     expect(await gate.stop("SIGTERM")).toEqual({ code: 0, signal: null });
+    expect(gate.stderr.text).toMatch(stuck);
     expect(workersOf(gate)).toEqual([]);
   });
 });

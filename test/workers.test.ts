@@ -130,6 +130,18 @@ test("a bug in a worker costs that worker, says where it was, and no more", asyn
   expect(isAlive(survivor)).toBe(true);
 });
 
+test("workers that need longer than five seconds to tell their tunnels get the time, and none of them lacks its line", async () => {
+  const backend = await startWhoBackend();
+  // With their time running five times as fast.
+  const gate = await startWorkers(2, `location / { proxy_pass http://${backend.address}; }`, {
+    env: { ...preloading("fast-clock.mjs", "slow-farewell.mjs"), RIG_CLOCK_FACTOR: "5" },
+  });
+  for (let i = 0; i < 80; i++) await connectWebSocket("ws", gate.url("ws"));
+  // Two Close frames of 20 ms for each of 40 tunnels: 8 of the gate's seconds.
+  await gate.stop("SIGTERM");
+  expect(gate.read("logs/access.log").match(/"GET \/ HTTP\/1.1" 101/g)).toHaveLength(80);
+});
+
 test("workers that end as soon as they start are started ever more seldom, until one stays", async () => {
   const flag = join(temporaryFolder(), "die");
   const gate = await startWorkers(2, "", {

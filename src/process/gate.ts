@@ -12,8 +12,10 @@ import { PlanTunnels } from "../proxy/plan-tunnels.ts";
 import type { ProxiedTunnel } from "../proxy/live-tunnel.ts";
 import { TunnelRegister } from "../websocket/register.ts";
 
-/** How long the sides of tunnels may take in what they are told when everything ends at once. */
+/** When everything ends at once, those tunnels are given up of which none has come to its end for so long. */
 const FAREWELL_MS = 500;
+/** All of them after this, so that no client can draw out the end by trickling away. */
+const FAREWELL_MS_MAX = 5000;
 
 /** A plan whose files and addresses have been opened, and which can take over at once or be given up. */
 export interface PreparedPlan {
@@ -126,15 +128,27 @@ export class Gate {
 
   /**
    * Closes everything at once, also what is draining; resolves when the last connection is gone. Where there are tunnels,
-   * all has a moment more, in which their sides are told.
+   * all has a moment more, in which their sides are told. `onProgress` is called as long as it gets on, which with
+   * thousands of them on a busy machine takes seconds.
    */
-  async closeNow(): Promise<void> {
+  async closeNow(onProgress: () => void = () => {}): Promise<void> {
     this.#leaveAll();
-    this.#tunnels.shutdownAll();
-    await Promise.race([this.#tunnels.untilEmpty(), after(FAREWELL_MS)]);
-    this.#tunnels.destroyAll();
+    await this.#tunnels.shutdownAll(onProgress);
+    await this.#untilTold(onProgress);
+    await this.#tunnels.destroyAll(onProgress);
     for (const listener of this.#leaving.keys()) listener.closeNow();
     await this.#untilGone();
+  }
+
+  /** Until no tunnel is left, or no more of them come to their end. */
+  async #untilTold(onProgress: () => void): Promise<void> {
+    const endMs = performance.now() + FAREWELL_MS_MAX;
+    let left = Number.POSITIVE_INFINITY;
+    while (this.#tunnels.size < left && performance.now() < endMs) {
+      onProgress();
+      left = this.#tunnels.size;
+      await Promise.race([this.#tunnels.untilEmpty(), after(FAREWELL_MS)]);
+    }
   }
 
   /** A tunnel may outlive its client's connection, and has a line for the log at its end. */
@@ -186,8 +200,9 @@ export function makeTicketSecret(): Buffer {
   return randomBytes(32);
 }
 
+/** After the poll for input, too: on a busy machine it may be all that has kept tunnels from their end. */
 function after(timeMs: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, timeMs).unref());
+  return new Promise((resolve) => setTimeout(() => setImmediate(resolve), timeMs).unref());
 }
 
 /** Hands over what the plan before knows, and ends it: what its requests in flight still need lives on with them. */

@@ -42,6 +42,8 @@ export type FromWorker =
     }
   | { readonly kind: "tunnels-drained"; readonly isEmpty: boolean }
   | { readonly kind: "left" }
+  /** Said again and again after `stop`, as long as it gets on with its end. */
+  | { readonly kind: "stopping" }
   | { readonly kind: "counted"; readonly counts: TunnelCountsSnapshot }
   /** Said unasked, when they have changed. */
   | { readonly kind: "counts"; readonly counts: TunnelCountsSnapshot }

@@ -37,5 +37,5 @@ export function shareCounts(): void {
 }
 
 function tell(message: FromWorker): void {
-  if (process.connected) process.send?.(message);
+  if (process.connected) process.send?.(message, undefined, undefined, () => {});
 }

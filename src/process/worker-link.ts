@@ -8,6 +8,8 @@ import type { ListeningAddress } from "./server.ts";
 
 /** How long a worker may take to start, to prepare a plan or to commit one before it counts as stuck. */
 const ANSWER_MS_MAX = 60_000;
+/** A worker that has been told to stop is killed when it has not got any further for so long. */
+const STOP_MS_MAX = 5000;
 /** How long it may take to say what it has counted. */
 const COUNT_MS_MAX = 500;
 
@@ -36,12 +38,16 @@ export class WorkerLink {
   onCounts: (counts: TunnelCountsSnapshot) => void = () => {};
   /** It wants to know what all have counted: to be answered by `totals`. */
   onTotalsWanted: (id: number) => void = () => {};
+  /** It was told to stop, does not get on with that, and is being killed. `waitedMs`: since it last did. */
+  onStuck: (waitedMs: number) => void = () => {};
   readonly #worker: Worker;
   /** Set once the process has ended. */
   #end: WorkerEnd | null = null;
   /** What fails when the process ends. */
   readonly #unanswered = new Set<(how: string) => void>();
   #isListening = false;
+  /** Armed from {@link stop} on. */
+  #patience: NodeJS.Timeout | null = null;
 
   constructor() {
     const worker = cluster.fork();
@@ -49,12 +55,14 @@ export class WorkerLink {
     this.ended = new Promise((resolve) => {
       const finish = (end: WorkerEnd): void => {
         this.#end = end;
+        if (this.#patience !== null) clearTimeout(this.#patience);
         for (const fail of this.#unanswered) fail(end.text);
         resolve(end);
       };
       worker.on("message", (message: FromWorker) => {
         if (message.kind === "counts") this.onCounts(message.counts);
         if (message.kind === "totals-wanted") this.onTotalsWanted(message.id);
+        if (message.kind === "stopping") this.#patience?.refresh();
       });
       worker.on("exit", (code, signal) => {
         const end = describeEnd(code, signal);
@@ -120,18 +128,23 @@ export class WorkerLink {
     return answer.kind === "counted" ? answer.counts : null;
   }
 
-  /** Lets the worker end: at once, if it does not listen. */
+  /** Lets the worker end: at once, if it does not listen, or where it does not get on with it. */
   stop(): void {
-    if (this.#isListening) this.tell({ kind: "stop" });
-    else this.kill();
-  }
-
-  kill(): void {
-    this.#worker.process.kill("SIGKILL");
+    if (!this.#isListening) return this.#kill();
+    this.tell({ kind: "stop" });
+    if (this.#end !== null) return;
+    this.#patience ??= setTimeout(() => {
+      this.onStuck(STOP_MS_MAX);
+      this.#kill();
+    }, STOP_MS_MAX);
   }
 
   tell(message: ToWorker): void {
     if (this.#worker.isConnected()) this.#worker.send(message, () => {});
+  }
+
+  #kill(): void {
+    this.#worker.process.kill("SIGKILL");
   }
 
   /** The worker's answer of that kind, or what stands in its way. */

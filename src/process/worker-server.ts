@@ -14,8 +14,6 @@ const EARLY_END_MS = 1000;
 /** The replacement of a worker that did not get going waits: so long at first, twice as long each time, at most so long. */
 const RESPAWN_DELAY_MS = 1000;
 const RESPAWN_DELAY_MS_MAX = 32_000;
-/** Workers that have been told to stop and have not are killed after this. To tell thousands of tunnels takes its time. */
-const STOP_MS_MAX = 5000;
 
 interface Applied {
   readonly plan: Plan;
@@ -95,11 +93,7 @@ export class WorkerServer implements Server {
     this.#isEnding = true;
     this.#cancelReplacements();
     for (const { link } of this.#members) link.stop();
-    const timer = setTimeout(() => {
-      for (const { link } of this.#members) link.kill();
-    }, STOP_MS_MAX);
     await this.#allGone();
-    clearTimeout(timer);
   }
 
   reopenLogs(): void {
@@ -145,6 +139,8 @@ export class WorkerServer implements Server {
     this.#members.add(member);
     link.onCounts = (counts) => this.#ledger.note(link, counts);
     link.onTotalsWanted = (id) => void this.#tellTotals(link, id);
+    link.onStuck = (waitedMs) =>
+      this.#log("alert", `worker process ${link.pid} has got no further for ${waitedMs} ms and is killed`);
     void member.link.ended.then((end) => this.#memberOnEnd(member, end));
     return member;
   }

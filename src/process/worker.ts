@@ -65,7 +65,7 @@ class WorkerProcess {
   }
 
   async end(): Promise<void> {
-    await this.gate?.closeNow();
+    await this.gate?.closeNow(() => answer({ kind: "stopping" }));
     process.exit(0);
   }
 
@@ -120,7 +120,7 @@ class WorkerProcess {
   }
 }
 
-/** Tells the main process. */
+/** Tells the main process, if there still is one: where it has just gone, that is told by the end of the channel. */
 function answer(message: FromWorker): void {
-  process.send?.(message);
+  if (process.connected) process.send?.(message, undefined, undefined, () => {});
 }

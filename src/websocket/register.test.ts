@@ -182,7 +182,7 @@ test("the end of everything asks each once, and forgets what a drain had in mind
   const register = new TunnelRegister<Obedient>();
   const tunnels = make(10, register);
   register.drainAll("drain");
-  register.shutdownAll();
+  await register.shutdownAll();
   await vi.advanceTimersByTimeAsync(30_000);
   expect(tunnels.every(({ asked }) => asked.length === 1)).toBe(true);
 });

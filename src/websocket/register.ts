@@ -41,6 +41,9 @@ interface Appointment<Tunnel> {
   readonly endMs: number;
 }
 
+/** For how long the work on many tunnels may keep the event loop from anything else. */
+const TURN_MS_MAX = 20;
+
 /** The open tunnels of one gate, and the drains that are under way among them. */
 export class TunnelRegister<Tunnel extends LiveTunnel = LiveTunnel> {
   readonly #tunnels = new Set<Tunnel>();
@@ -49,6 +52,8 @@ export class TunnelRegister<Tunnel extends LiveTunnel = LiveTunnel> {
   readonly #clock: Deadline = new Deadline();
   /** Why every tunnel that opens from now on is asked at once to end; null: it is welcome. */
   #refusal: DrainReason | null = null;
+  /** All have been ended, and so is each that opens from now on. */
+  #isShut = false;
   /** Who waits for the last tunnel. */
   #waiting: ((isEmpty: boolean) => void)[] = [];
   readonly #random: () => number;
@@ -70,7 +75,8 @@ export class TunnelRegister<Tunnel extends LiveTunnel = LiveTunnel> {
   add(tunnel: Tunnel): () => void {
     this.#tunnels.add(tunnel);
     // Its handshake was under way when the drain began.
-    if (this.#refusal !== null) this.#schedule([tunnel], this.#refusal, Number.POSITIVE_INFINITY, true);
+    if (this.#isShut) tunnel.shutdown();
+    else if (this.#refusal !== null) this.#schedule([tunnel], this.#refusal, Number.POSITIVE_INFINITY, true);
     return () => this.#remove(tunnel);
   }
 
@@ -105,16 +111,32 @@ export class TunnelRegister<Tunnel extends LiveTunnel = LiveTunnel> {
     this.#tellWaiting(false);
   }
 
-  /** Ends all tunnels now, whatever a drain had in mind for them. */
-  shutdownAll(): void {
+  /**
+   * Ends all tunnels now, whatever a drain had in mind for them. Thousands take several turns of the event loop, so that
+   * what the first ones answer is heard meanwhile; `onTurn` is called after each.
+   */
+  async shutdownAll(onTurn: () => void = () => {}): Promise<void> {
     this.#refusal = "shutdown";
+    this.#isShut = true;
     this.#forgetAppointments();
-    for (const tunnel of this.#tunnels) tunnel.shutdown();
+    await this.#inTurns((tunnel) => tunnel.shutdown(), onTurn);
   }
 
-  /** Closes what {@link shutdownAll} has left. */
-  destroyAll(): void {
-    for (const tunnel of this.#tunnels) tunnel.destroy();
+  /** Closes what {@link shutdownAll} has left, in turns as well. */
+  async destroyAll(onTurn: () => void = () => {}): Promise<void> {
+    await this.#inTurns((tunnel) => tunnel.destroy(), onTurn);
+  }
+
+  /** Also for tunnels that are added meanwhile. */
+  async #inTurns(act: (tunnel: Tunnel) => void, onTurn: () => void): Promise<void> {
+    let beganMs = performance.now();
+    for (const tunnel of this.#tunnels) {
+      act(tunnel);
+      if (performance.now() - beganMs < TURN_MS_MAX) continue;
+      onTurn();
+      await new Promise((resolve) => setImmediate(resolve));
+      beganMs = performance.now();
+    }
   }
 
   #remove(tunnel: Tunnel): void {

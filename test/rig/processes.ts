@@ -27,9 +27,10 @@ export async function untilGone(...pids: readonly number[]): Promise<void> {
   await within(gone(), `the end of ${pids.join(", ")}`);
 }
 
-/** Environment that loads a module of test/rig/peers into a gate and all of its processes before anything else. */
-export function preloading(name: string): Readonly<Record<string, string>> {
-  return { NODE_OPTIONS: `--import ${fileURLToPath(new URL(`./peers/${name}`, import.meta.url))}` };
+/** Environment that loads modules of test/rig/peers into a gate and all of its processes before anything else. */
+export function preloading(...names: readonly string[]): Readonly<Record<string, string>> {
+  const paths = names.map((name) => fileURLToPath(new URL(`./peers/${name}`, import.meta.url)));
+  return { NODE_OPTIONS: paths.map((path) => `--import ${path}`).join(" ") };
 }
 
 /** Memory of a process that is in RAM (Linux). */
