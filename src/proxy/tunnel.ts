@@ -49,7 +49,7 @@ export function beginTunnel(
     watch.fromUpstream.sink = client;
   }
   const tunnel = relay(client, connection.transport, {
-    ...(offload === null ? { clientBytes: early } : {}),
+    ...(offload === null ? { clientBytes: early } : { workingClient: offload }),
     upstreamBytes,
     ...(watch === null
       ? {}

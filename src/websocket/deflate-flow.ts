@@ -199,6 +199,10 @@ export class DeflateFlow implements CoderUser, FrameContext {
           this.#passOn(chunk, from, at);
           return end;
         }
+        if (((chunk[at] ?? 0) & 0x0f) === CLOSE && !this.#flushUnfinished()) {
+          this.#passOn(chunk, from, at);
+          return at;
+        }
         this.#beginFrame(chunk, at, bytes);
         if (this.#isCodedFrame) {
           this.#passOn(chunk, from, at);
@@ -223,7 +227,10 @@ export class DeflateFlow implements CoderUser, FrameContext {
   #readCutHead(cut: Buffer, chunk: Buffer, start: number, end: number): number {
     this.#cutHead = null;
     const joined = Buffer.concat([cut, chunk.subarray(start, end)]);
-    return start + this.#read(joined, 0, joined.length) - cut.length;
+    const at = this.#read(joined, 0, joined.length);
+    if (at >= cut.length) return start + at - cut.length;
+    this.#cutHead = cut;
+    return start;
   }
 
   #passOn(chunk: Buffer, start: number, end: number): void {
@@ -290,6 +297,23 @@ export class DeflateFlow implements CoderUser, FrameContext {
     this.#part.copy(grown, 0, 0, this.#partBytes);
     this.#part = grown;
     return grown;
+  }
+
+  /**
+   * A Close frame comes, perhaps within a message, which will never be finished then: what has come of it goes first. False:
+   * that has to be waited for.
+   */
+  #flushUnfinished(): boolean {
+    if (this.#partBytes > 0) {
+      this.#isEnding = false;
+      this.#isWorking = true;
+      this.#coder.run(this.#takePart(false), false);
+      return false;
+    }
+    const last = this.#output;
+    this.#output = null;
+    if (last !== null) this.#send(last, false);
+    return this.#mayGoOn;
   }
 
   #giveToCoder(): void {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { constants, deflateRawSync } from "node:zlib";
+import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { nextTurn, untilSo } from "../../test/rig/deadline.ts";
 import { StubTransport } from "../../test/rig/stub-transport.ts";
@@ -8,6 +8,7 @@ import { acceptOffer } from "./deflate-parameters.ts";
 import { DeflateTransport } from "./deflate-transport.ts";
 import { dataFrame } from "./frame-head.ts";
 import type { Violation } from "./frame-rules.ts";
+import { relay, type Tunnel as RelayedTunnel } from "./relay.ts";
 import { contextsInUse } from "./zlib-context.ts";
 
 const KEY = Buffer.from([0x37, 0xfa, 0x21, 0x3d]);
@@ -213,6 +214,90 @@ describe("the order is kept", () => {
     await until(() => inner.written.length === 2);
     expect(inner.written[0]?.[0]).toBe(COMPRESSED_TEXT);
     expect(inner.written[1]?.equals(ping)).toBe(true);
+  });
+});
+
+describe("at the end", () => {
+  const close = dataFrame(0x88, Buffer.from([0x03, 0xe9]), null);
+
+  /** A relay from the client to an upstream, which gets a Close frame of ours at the end. */
+  function relayFrom(tunnel: Tunnel): { readonly upstream: StubTransport; readonly relayed: RelayedTunnel } {
+    const upstream = new StubTransport();
+    const relayed = relay(tunnel.transport, upstream, {
+      workingClient: tunnel.transport,
+      clientFilter: {
+        pass: (chunk, from, to, sink) => sink.write(chunk, from, to),
+        finish: (sink) => void sink.write(close, 0, close.length),
+      },
+      readTimeoutMs: 60_000,
+      clientSendTimeoutMs: 60_000,
+      upstreamSendTimeoutMs: 60_000,
+      onEnd: () => {},
+    });
+    return { upstream, relayed };
+  }
+
+  test("what is being inflated when the proxy ends the tunnel reaches the upstream before the Close frame", async () => {
+    const tunnel = start();
+    const { upstream, relayed } = relayFrom(tunnel);
+    await say(tunnel, Buffer.concat([compressed("one"), compressed("two")]));
+    relayed.shutdown("shutdown");
+    await until(() => upstream.calls.includes("end"));
+    const said = unmasked(Buffer.concat(upstream.written));
+    expect(said).toBe(plainText("one") + plainText("two") + close.toString("latin1"));
+    relayed.destroy("shutdown");
+  });
+
+  test("but nobody waits for an upstream that takes nothing", async () => {
+    const tunnel = start();
+    const { upstream, relayed } = relayFrom(tunnel);
+    upstream.pendingBytes = 1;
+    await say(tunnel, Buffer.concat([compressed("one"), compressed("two")]));
+    relayed.shutdown("shutdown");
+    await until(() => upstream.calls.includes("end"));
+    const said = unmasked(Buffer.concat(upstream.written));
+    expect(said).toBe(plainText("one") + close.toString("latin1"));
+    relayed.destroy("shutdown");
+  });
+
+  test.each([
+    ["in one piece", 1_000_000],
+    ["byte by byte", 1],
+  ])(
+    "what has come of a message that a Close frame leaves unfinished goes before it, %s",
+    async (_how, size) => {
+      const { inner, transport } = start();
+      const words = Buffer.from("the beginning of a long answer ");
+      const said = Buffer.concat([dataFrame(0x01, words, null), dataFrame(0x00, words, null), close]);
+      for (let at = 0; at < said.length; at += size)
+        transport.write(said, at, Math.min(said.length, at + size));
+      transport.end();
+      await until(() => inner.calls.includes("end"));
+      const written = Buffer.concat(inner.written);
+      expect(written.subarray(-close.length).equals(close)).toBe(true);
+      const head = 2;
+      const bytes = written.subarray(head, written.length - close.length);
+      expect([written[0], bytes.length]).toEqual([0x41, written[1]]);
+      expect(inflateRawSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH }).toString()).toBe(
+        words.toString().repeat(2),
+      );
+    },
+  );
+
+  test("likewise of one that the client leaves unfinished", async () => {
+    const tunnel = start();
+    tunnel.transport.resume();
+    const closeOfClient = dataFrame(0x88, Buffer.from([0x03, 0xe9]), ZERO_KEY).toString("latin1");
+    const [whole, half] = [compressed("Hello"), Buffer.from("f2 48 cd".replaceAll(" ", ""), "hex")];
+    await say(
+      tunnel,
+      Buffer.concat([whole, dataFrame(0x41, half, KEY), Buffer.from(closeOfClient, "latin1")]),
+    );
+    await until(() => tunnel.received().endsWith(closeOfClient));
+    const first = dataFrame(0x01, Buffer.from("H"), ZERO_KEY).toString("latin1");
+    expect(tunnel.received().slice(0, -closeOfClient.length)).toMatch(
+      new RegExp(`^${plainText("Hello")}${first.slice(0, 1)}`),
+    );
   });
 });
 

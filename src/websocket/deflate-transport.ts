@@ -6,6 +6,7 @@ import { Deflater, Inflater } from "./deflate-coder.ts";
 import { DeflateFlow, type FlowUser } from "./deflate-flow.ts";
 import { type DeflateAgreement, WINDOW_BITS_MAX } from "./deflate-parameters.ts";
 import type { Violation } from "./frame-rules.ts";
+import type { WorkingSource } from "./relay.ts";
 
 /** More than this waiting to be compressed, in bytes, asks whoever writes to wait. */
 const PENDING_BYTES_MAX = 65_536;
@@ -45,7 +46,7 @@ export interface DeflateTransportOptions {
  *
  * Pausing, draining and both ends wait for what zlib still has to do, so that bytes, FIN and close come in their order.
  */
-export class DeflateTransport implements Transport, TransportListener {
+export class DeflateTransport implements Transport, TransportListener, WorkingSource {
   listener: TransportListener;
   peerHasEnded = false;
 
@@ -63,6 +64,8 @@ export class DeflateTransport implements Transport, TransportListener {
   /** FIN is to follow what is being compressed. */
   #isEnding = false;
   #mustDrain = false;
+  /** Who waits for what is being inflated. */
+  #onDelivered: (() => void) | null = null;
 
   /** Takes over a paused transport, and is paused itself. */
   constructor(inner: Transport, options: DeflateTransportOptions) {
@@ -136,6 +139,13 @@ export class DeflateTransport implements Transport, TransportListener {
     if (this.#isEnding) return;
     this.#isEnding = true;
     if (this.#outgoing.isIdle) this.#inner.end();
+  }
+
+  deliverAll(then: () => void): boolean {
+    // While it works it does not read.
+    if (this.#isDestroyed || this.#incoming.isIdle) return false;
+    this.#onDelivered = then;
+    return true;
   }
 
   destroy(error?: Error): void {
@@ -249,6 +259,9 @@ export class DeflateTransport implements Transport, TransportListener {
   }
 
   #incomingOnIdle(): void {
+    const onDelivered = this.#onDelivered;
+    this.#onDelivered = null;
+    onDelivered?.();
     if (this.#isEndHeld && !this.#isDestroyed) {
       this.#isEndHeld = false;
       this.peerHasEnded = true;

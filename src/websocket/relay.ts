@@ -89,11 +89,22 @@ export interface RelayFlow {
   write(chunk: Buffer, start: number, end: number): boolean;
 }
 
+/** A source that works on what has come before it delivers it. */
+export interface WorkingSource {
+  /**
+   * Reads no more, and calls `then` when all that has come is delivered, unless its connection is closed first. False where
+   * nothing is under way: `then` is not called.
+   */
+  deliverAll(then: () => void): boolean;
+}
+
 export interface RelayOptions {
   /** What the client sent before the upstream had agreed; passed on first. */
   readonly clientBytes?: Buffer;
   /** What came from the upstream behind the head of its answer; passed on first. */
   readonly upstreamBytes?: Buffer;
+  /** The client, where it is one that works on what comes. */
+  readonly workingClient?: WorkingSource;
   /** In the way from the client to the upstream. */
   readonly clientFilter?: RelayFilter;
   /** In the way from the upstream to the client. */
@@ -140,6 +151,7 @@ export class Tunnel {
       from: "client",
       source: client,
       sink: upstream,
+      work: options.workingClient ?? null,
       filter: options.clientFilter ?? null,
       sendTimeoutMs: options.upstreamSendTimeoutMs,
     });
@@ -147,6 +159,7 @@ export class Tunnel {
       from: "upstream",
       source: upstream,
       sink: client,
+      work: null,
       filter: options.upstreamFilter ?? null,
       sendTimeoutMs: options.clientSendTimeoutMs,
     });
@@ -286,6 +299,7 @@ interface DirectionOptions {
   readonly from: TunnelSide;
   readonly source: Transport;
   readonly sink: Transport;
+  readonly work: WorkingSource | null;
   readonly filter: RelayFilter | null;
   /** How long the sink may take nothing of what is pending. */
   readonly sendTimeoutMs: number;
@@ -307,6 +321,7 @@ class Direction implements TransportListener, RelayFlow {
 
   readonly #tunnel: Tunnel;
   readonly #tunnelDeadline: Deadline;
+  readonly #work: WorkingSource | null;
   readonly #filter: RelayFilter | null;
   /** Those of all tunnels of this process. */
   readonly #counts: SideCounts;
@@ -315,6 +330,8 @@ class Direction implements TransportListener, RelayFlow {
   #sendDeadline: SendDeadline | null = null;
   /** False once the sink has got its FIN or is gone: what comes is dropped. */
   #isPassing = true;
+  /** Why all is over as soon as the source has delivered what it works on. */
+  #lateCause: TunnelEndCause | null = null;
   /** The source had ended before the tunnel began, and its last bytes are held. */
   #isEndHeld = false;
 
@@ -325,6 +342,7 @@ class Direction implements TransportListener, RelayFlow {
     this.#counts = tunnelCounts[options.from];
     this.source = options.source;
     this.sink = options.sink;
+    this.#work = options.work;
     this.#filter = options.filter;
     this.#sendTimeoutMs = options.sendTimeoutMs;
     this.source.listener = this;
@@ -375,6 +393,8 @@ class Direction implements TransportListener, RelayFlow {
     if (this.isHeld || !this.#isPassing) return;
     this.isHeld = true;
     this.source.pause();
+    // Not now: a filter that holds has not passed on yet what it may.
+    if (this.#lateCause !== null) queueMicrotask(() => this.#finishIfLate());
   }
 
   release(): void {
@@ -397,8 +417,22 @@ class Direction implements TransportListener, RelayFlow {
     if (!hasRoom) this.#block();
   }
 
-  /** The sink gets FIN after what is pending; whatever the source still sends is dropped. */
+  /**
+   * The sink gets FIN after what is pending, to which belongs what the source works on, as long as nobody has to be waited
+   * for; whatever the source still sends is dropped.
+   */
   finish(cause: TunnelEndCause): void {
+    if (!this.#isPassing || this.#lateCause !== null) return;
+    const isWaited = this.isHeld || this.isBlocked;
+    if (!isWaited && this.#work?.deliverAll(() => this.#finishIfLate()) === true) this.#lateCause = cause;
+    else this.#finishNow(cause);
+  }
+
+  #finishIfLate(): void {
+    if (this.#lateCause !== null) this.#finishNow(this.#lateCause);
+  }
+
+  #finishNow(cause: TunnelEndCause): void {
     if (!this.#isPassing) return;
     this.#isPassing = false;
     if (!this.sink.isDestroyed) this.#filter?.finish(this.sink, cause);
@@ -424,6 +458,7 @@ class Direction implements TransportListener, RelayFlow {
     if (this.isBlocked || !this.#isPassing) return;
     this.isBlocked = true;
     this.source.pause();
+    if (this.#lateCause !== null) return this.#finishNow(this.#lateCause);
     this.#sendDeadline ??= new SendDeadline(this.sink, () => this.#tunnel.sinkOnTimeout(this));
     this.#sendDeadline.arm(this.#sendTimeoutMs);
   }
