@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { textReport } from "../src/doctor/report/text.ts";
 import { examine, examineAll } from "./clinic/examine.ts";
 import { HEALTHY } from "./clinic/healthy.ts";
 import { useRig } from "./rig/ledger.ts";
@@ -39,6 +40,20 @@ describe("what the doctor finds out about a healthy setup", () => {
     expect(verdict.notes.map(({ illness, values }) => [illness.id, values["bytes"]])).toEqual([
       ["message-too-big", "262144"],
     ]);
+  });
+
+  test.each([
+    [
+      "an application that greets, and closes when it is sent what it does not know",
+      /text: Close frame 1007 "not JSON" after \d/,
+    ],
+    [
+      "an application that takes messages of 64 kB and says so (1009)",
+      /262144 bytes: Close frame 1009 after \d/,
+    ],
+  ])("%s: with which code and reason", async (made, line) => {
+    const diagnosis = await examine(await admit(made));
+    expect(textReport(diagnosis, { language: "en", product: null })).toMatch(line);
   });
 
   test("that wsgate's pings keep a silent tunnel alive", async () => {

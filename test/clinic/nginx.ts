@@ -256,15 +256,7 @@ export const NGINX_PATIENTS: readonly Patient[] = [
       const { certificate } = await leafFiles();
       const proxy = await nginxWithTls(`ssl_verify_client on; ssl_client_certificate ${certificate};`);
       const client = await leafFiles({ isClient: true, isSelfSigned: true });
-      return [
-        proxy.url("wss", "/chat"),
-        "--ca",
-        "{{ca}}",
-        "--cert",
-        client.certificate,
-        "--key",
-        client.key,
-      ];
+      return [proxy.url("wss", "/chat"), "--ca", "{{ca}}", "--cert", client.certificate, "--key", client.key];
     },
   },
   {

@@ -2,8 +2,9 @@
 import { textFromByteString } from "../../base/bytes.ts";
 import type { Exchange } from "../probe/exchange.ts";
 import type { TlsStep } from "../probe/tls.ts";
+import type { TunnelEnd } from "../probe/tunnel.ts";
 import type { Walk } from "../probe/walk.ts";
-import { silenceLines } from "../verdict/illnesses/tunnel.ts";
+import { endWords, silenceLines } from "../verdict/illnesses/tunnel.ts";
 import { verbatim, type Words, words } from "../words.ts";
 
 export interface EvidenceStep {
@@ -159,14 +160,18 @@ function http2Lines({ http2 }: Walk): readonly Words[] {
 
 function conversationLines({ conversation }: Walk): readonly Words[] {
   if (conversation === null) return [];
-  const { pingMs, text, sizes, compresses, compressedEcho } = conversation;
+  const { earlyEnd, endAfterPing, endAfterText, pingMs, text, sizes, compresses, compressedEcho } =
+    conversation;
+  if (earlyEnd !== null) return [saidWith(words("before anything was sent", "尚未发送任何内容"), earlyEnd)];
   const lines = [
     pingMs === null ? words("ping: no pong", "ping：没有 pong") : verbatim(`ping: ${duration(pingMs)}`),
     verbatim(
       `permessage-deflate: ${compresses ? "yes" : "no"}${compressedEcho === null ? "" : `, ${compressedEcho ? "works" : "broken"}`}`,
     ),
   ];
-  if (text !== null) lines.push(verbatim(`text: ${text}`));
+  if (endAfterPing !== null) lines.push(saidWith(words("after the ping", "ping 之后"), endAfterPing));
+  if (text !== null)
+    lines.push(endAfterText === null ? verbatim(`text: ${text}`) : saidWith(verbatim("text"), endAfterText));
   const largest = sizes.findLast(({ outcome }) => outcome === "echoed" || outcome === "taken");
   const failed = sizes.find(({ outcome }) => outcome === "lost" || outcome === "ended");
   if (largest !== undefined)
@@ -174,8 +179,18 @@ function conversationLines({ conversation }: Walk): readonly Words[] {
       words(`largest message that passed: ${largest.bytes} bytes`, `通过的最大消息：${largest.bytes} 字节`),
     );
   if (failed !== undefined)
-    lines.push(words(`${failed.bytes} bytes: ${failed.outcome}`, `${failed.bytes} 字节：${failed.outcome}`));
+    lines.push(
+      failed.end === null
+        ? words(`${failed.bytes} bytes: ${failed.outcome}`, `${failed.bytes} 字节：${failed.outcome}`)
+        : saidWith(words(`${failed.bytes} bytes`, `${failed.bytes} 字节`), failed.end),
+    );
   return lines;
+}
+
+/** What was sent, and how that ended the tunnel. */
+function saidWith(what: Words, end: TunnelEnd): Words {
+  const how = endWords(end);
+  return words(`${what.en}: ${how.en}`, `${what.zh}：${how.zh}`);
 }
 
 function opaqueLines({ opaque }: Walk): readonly Words[] {

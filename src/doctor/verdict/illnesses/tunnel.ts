@@ -13,7 +13,7 @@ function seconds(ms: number): string {
   return (ms / 1000).toFixed(ms < 10_000 ? 1 : 0);
 }
 
-function endWords(end: TunnelEnd): Words {
+export function endWords(end: TunnelEnd): Words {
   const after = seconds(end.ms);
   if (end.by === "close-frame") {
     const code = `${end.code ?? 1005}${end.reason === "" ? "" : ` "${end.reason}"`}`;
