@@ -2,6 +2,7 @@ import type { HeadFilter, LogStep, Step } from "./outcome.ts";
 import { assert } from "../base/assert.ts";
 import { byteStringFromText } from "../base/bytes.ts";
 import type { Compiler } from "./compiler.ts";
+import { warnOfHandlers } from "./handlers.ts";
 import { buildListeners, describeName, type BuiltServer } from "./listeners.ts";
 import { buildLocationTree, type BuiltLocation } from "./locations.ts";
 import type { LocationParts, Module, ServerParts } from "./module.ts";
@@ -85,6 +86,7 @@ function buildLocation(
   const except = exceptScope === undefined ? null : buildLocation(exceptScope, gathered, modules, compiler);
 
   compiler.scope = scope;
+  warnOfHandlers(scope, compiler);
   const parts = modules.map((module) => module.location?.(scope, compiler) ?? {});
   const core = lastOf(parts, "core");
   const errorLog = lastOf(parts, "errorLog");

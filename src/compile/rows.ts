@@ -40,6 +40,8 @@ export interface DirectiveRow<T = unknown> {
   readonly nginx: boolean;
   /** False: accepted and checked, without effect here. */
   readonly effect: boolean;
+  /** It answers requests; of several on a level the last does: compile/handlers.ts. */
+  readonly isHandler: boolean;
   /** Set for a directive that opens a level: which one, depending on the level it stands on. */
   readonly opens: ((parent: Context) => Context) | null;
   readonly parse: (args: readonly Word[], check: Check, directive: Directive) => unknown;
@@ -51,6 +53,7 @@ interface RowText {
   readonly defaultText?: string;
   readonly nginx?: boolean;
   readonly effect?: boolean;
+  readonly isHandler?: boolean;
   readonly block?: "none" | "required";
 }
 
@@ -112,7 +115,17 @@ function common<T>(
   type: ValueType<T>,
 ): Pick<
   DirectiveRow<T>,
-  "in" | "syntax" | "arity" | "block" | "defaultText" | "doc" | "nginx" | "effect" | "opens" | "parse"
+  | "in"
+  | "syntax"
+  | "arity"
+  | "block"
+  | "defaultText"
+  | "doc"
+  | "nginx"
+  | "effect"
+  | "isHandler"
+  | "opens"
+  | "parse"
 > {
   return {
     in: row.in,
@@ -123,6 +136,7 @@ function common<T>(
     doc: row.doc,
     nginx: row.nginx ?? true,
     effect: row.effect ?? true,
+    isHandler: row.isHandler ?? false,
     opens: null,
     parse: type.parse,
   };

@@ -1,6 +1,7 @@
+import { handlerOf } from "../compile/handlers.ts";
 import type { Module } from "../compile/module.ts";
 import type { VariableRow } from "../compile/module.ts";
-import { one, settingsAt } from "../compile/rows.ts";
+import { one } from "../compile/rows.ts";
 import { custom } from "../compile/values.ts";
 import { connectionCounts } from "../observe/connections.ts";
 
@@ -10,6 +11,7 @@ const rows = {
     type: custom("", [0, 1], () => true),
     default: false,
     inherit: "none",
+    isHandler: true,
     doc: "Answers with the numbers of connections and requests of this worker.",
   }),
 } as const;
@@ -52,7 +54,7 @@ export const stubStatusModule: Module = {
     variable("connections_waiting", "Idle connections.", () => connectionCounts.waiting),
   ],
   location(scope) {
-    if (!settingsAt(rows, scope).stub_status) return {};
+    if (handlerOf(scope) !== rows.stub_status) return {};
     return {
       content(request) {
         if (request.method !== "GET" && request.method !== "HEAD") return { kind: "status", status: 405 };

@@ -1,3 +1,4 @@
+import { handlerScope } from "../compile/handlers.ts";
 import type { Module } from "../compile/module.ts";
 import { type Outcome, PENDING } from "../compile/outcome.ts";
 import type { Request } from "../compile/request.ts";
@@ -23,6 +24,7 @@ const rows = {
     default: null,
     defaultText: "",
     inherit: "none",
+    isHandler: true,
     nginx: false,
     doc: "Answers with what has become of tunnels, in all workers together: see METRICS.md. The names of users and addresses are not in it, yet it is nobody's business: guard the location.",
   }),
@@ -49,7 +51,8 @@ export const websocketStatusModule: Module = {
   name: "wsgate_websocket_status_module",
   directives: rows,
   location(scope) {
-    const format = settingsAt(rows, scope).websocket_status;
+    const level = handlerScope(scope, rows.websocket_status);
+    const format = level === null ? null : settingsAt(rows, level).websocket_status;
     if (format === null) return {};
     return {
       content(request) {

@@ -1,3 +1,4 @@
+import { handlerOf } from "../../compile/handlers.ts";
 import type { LocationParts, Module } from "../../compile/module.ts";
 import { proxyRequest } from "../../proxy/proxy-request.ts";
 import { passesWebSockets } from "../../proxy/upgrade.ts";
@@ -28,14 +29,18 @@ export const proxyModule: Module = {
     const placed = findPass(scope);
     const rules = placed === null ? null : buildRules(scope, placed, check);
     if (rules === null) return {};
+    const { head } = scope;
+    const redirectsToSlash = head.kind === "location" && head.path.endsWith("/");
+    const handler = handlerOf(scope);
+    // Checked all the same, but another directive answers here.
+    if (handler !== null && handler !== passRows.proxy_pass) return { redirectsToSlash };
     const { proxy_pass, tunnels } = rules;
     const pass = proxy_pass.kind === "constant" ? proxy_pass.destination.group : null;
     tunnels.notePass(check.locationOf(scope), pass);
-    const { head } = scope;
     return {
       content: (request) => proxyRequest(request, rules),
       passesWebSockets: passesWebSockets(rules),
-      redirectsToSlash: head.kind === "location" && head.path.endsWith("/"),
+      redirectsToSlash,
     };
   },
 };

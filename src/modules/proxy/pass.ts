@@ -30,6 +30,7 @@ export const passRows: RowsOf<PassSettings> = {
     type: custom("URL", [1, 1], parsePass),
     default: null,
     inherit: "none",
+    isHandler: true,
     doc: "Passes requests to a server or group: http:// or https://, a host with a port, an upstream's name or unix:/path, and a URI that takes the place of what the location matched. Variables may stand in it.",
   }),
   proxy_method: one({

@@ -293,6 +293,73 @@ location /files/ {
   ],
 };
 
+/** Directives that answer in a location; of several nginx keeps the last (`clcf->handler`). */
+const HANDLERS: ReadonlySet<string> = new Set([
+  "proxy_pass",
+  "fastcgi_pass",
+  "uwsgi_pass",
+  "scgi_pass",
+  "grpc_pass",
+  "memcached_pass",
+  "stub_status",
+  "websocket_status",
+  "empty_gif",
+  "flv",
+  "mp4",
+]);
+
+const handlerOverruled: Rule = {
+  name: "handler-overruled",
+  severity: "error",
+  summary: "two directives of one location would answer, and one never does",
+  why: "A location has one that answers. Of proxy_pass, fastcgi_pass, stub_status and their like nginx takes the one that is written last and says nothing about the others; a return beside them comes before all. Where proxy_pass is the one that loses, the socket is answered with something else.",
+  check({ levels }, report) {
+    for (const { kind, directives } of levels) {
+      if (kind !== "location" && kind !== "if") continue;
+      const handlers = directives.filter(({ name, block }) => block === null && HANDLERS.has(name.text));
+      const early = directives.find(({ name }) => name.text === "return");
+      const winner = early ?? handlers.at(-1);
+      if (winner === undefined) continue;
+      for (const loser of handlers) {
+        if (loser.name.text === winner.name.text) continue;
+        report({
+          span: loser.span,
+          message: `${loser.name.text} is never asked: ${winner.name.text} answers here`,
+          severity: loser.name.text.endsWith("_pass") ? "error" : "warning",
+          notes: [
+            {
+              message: early === undefined ? "the last one counts" : "a return comes first",
+              span: winner.span,
+            },
+          ],
+          help: "give each a location of its own, or take one away",
+        });
+      }
+    }
+  },
+  examples: [
+    {
+      inside: "server",
+      bad: `
+location / {
+    proxy_pass http://127.0.0.1:3000; # <--
+    stub_status;
+}
+location /old/ {
+    return 301 /new/;
+    proxy_pass http://127.0.0.1:3000; # <--
+}`,
+      good: `
+location = /status {
+    stub_status;
+}
+location /old/ {
+    return 301 /new/;
+}`,
+    },
+  ],
+};
+
 /** What may stand in an \`if\` without surprises. */
 const HARMLESS_IN_IF: ReadonlySet<string> = new Set(["return", "rewrite", "set", "break"]);
 
@@ -362,5 +429,6 @@ export const locationRules: readonly Rule[] = [
   slashRedirect,
   websocketMissingOverTls,
   aliasTraversal,
+  handlerOverruled,
   ifInLocation,
 ];
