@@ -72,7 +72,10 @@ test("nobody is advised to remove a line that keeps people out", async () => {
 
 test.each([
   ["http2 yes;", 'it must be "on" or "off"'],
-  ["websocket_rate 100;", 'a rate of messages is "100r/s" or "30r/m", one of bytes "64k/s"'],
+  [
+    "websocket_rate 100;",
+    'a rate of messages is "100r/s" or "30r/m", one of bytes "64k/s"; "off" is for none',
+  ],
   ["websocket_rate 10r/s burst=many;", "the burst of a rate of messages is a number of messages"],
   ["websocket_allowed_origins https://a.example/chat;", "without a path"],
   ["websocket_drain 30s code=1006;", "a Close frame may carry the codes 1000 to 1003"],
@@ -86,4 +89,18 @@ test.each([
   const complaints = await complain(`http {\nserver {\n${line}\n} }`);
   expect(complaints).toContain("/x.conf:3\n");
   expect(complaints).toContain(words);
+});
+
+/** Whose wrong value is no fault of its own, but a name that is not found. */
+const NAMES_A_HOST: ReadonlySet<string> = new Set(["resolver"]);
+
+test("every directive that takes off besides something else says so where it is given neither", async () => {
+  const silent: string[] = [];
+  for (const [name, row] of modules.flatMap(({ directives }) => Object.entries(directives))) {
+    if (!row.in.includes("http") || !/\boff\b/.test(row.syntax) || NAMES_A_HOST.has(name)) continue;
+    const words = Array.from({ length: Math.max(1, row.arity[0]) }, () => "zzz").join(" ");
+    const said = await complain(`http { ${name} ${words}; }`);
+    if (/\[emerg\].*(invalid|must)/.test(said) && !/\boff\b/.test(said)) silent.push(name);
+  }
+  expect(silent).toEqual([]);
 });

@@ -8,8 +8,16 @@ export interface ValueType<T> {
   /** nginx's notation: `on | off`, `size`, `name value`. */
   readonly syntax: string;
   readonly arity: Arity;
-  /** Reports what is wrong through `check` and returns undefined. */
-  readonly parse: (args: readonly Word[], check: Check, directive: Directive) => T | undefined;
+  /**
+   * Reports what is wrong through `check` and returns undefined. `besides` are words that the directive takes, too, and
+   * that messages about a wrong value therefore have to name, such as `off`.
+   */
+  readonly parse: (
+    args: readonly Word[],
+    check: Check,
+    directive: Directive,
+    besides?: readonly string[],
+  ) => T | undefined;
 }
 
 /** Least and greatest number of arguments. */

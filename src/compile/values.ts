@@ -1,7 +1,7 @@
 import { byteStringFromText, type ByteString } from "../base/bytes.ts";
 import { parseOffset, parseSize, parseTimeMs, parseTimeSeconds } from "../base/units.ts";
 import { nearestName } from "../config/typos.ts";
-import type { Directive, Word } from "../config/tree.ts";
+import type { Word } from "../config/tree.ts";
 import type { Check } from "./check.ts";
 import type { Arity, ValueType } from "./rows.ts";
 import type { BlockHead } from "./scope.ts";
@@ -16,11 +16,7 @@ import type { Template } from "./template.ts";
 export const MANY: number = Number.MAX_SAFE_INTEGER;
 
 /** A type of its own: for directives whose arguments no other type fits. */
-export function custom<T>(
-  syntax: string,
-  arity: Arity,
-  parse: (args: readonly Word[], check: Check, directive: Directive) => T | undefined,
-): ValueType<T> {
+export function custom<T>(syntax: string, arity: Arity, parse: ValueType<T>["parse"]): ValueType<T> {
   return { syntax, arity, parse };
 }
 
@@ -31,13 +27,14 @@ function single<T>(
   expected: string,
   complaint = "invalid value",
 ): ValueType<T> {
-  return custom(syntax, [1, 1], ([word], check, directive) => {
+  return custom(syntax, [1, 1], ([word], check, directive, besides = []) => {
     if (word === undefined) return undefined;
     const value = read(word.text);
     if (value !== null) return value;
+    const orElse = besides.map((each) => `, nor "${each}"`).join("");
     check.error(word.span, `"${directive.name.text}" directive ${complaint}`, {
       code: "invalid-value",
-      notes: [{ message: `"${word.text}" is not ${expected}` }],
+      notes: [{ message: `"${word.text}" is not ${expected}${orElse}` }],
     });
     return undefined;
   });
@@ -94,7 +91,7 @@ export function orOff<T>(type: ValueType<T>): ValueType<T | null> {
     syntax: `${type.syntax} | off`,
     parse: (args, check, directive) => {
       const [first, second] = args;
-      if (first?.text !== "off") return type.parse(args, check, directive);
+      if (first?.text !== "off") return type.parse(args, check, directive, ["off"]);
       if (second === undefined) return null;
       check.error(second.span, `invalid parameter "${second.text}"`, {
         code: "invalid-value",
@@ -117,17 +114,17 @@ export function timeSeconds(): ValueType<number> {
 
 /** One of a few words. */
 export function enumOf<const Name extends string>(...names: readonly Name[]): ValueType<Name> {
-  return custom(names.join(" | "), [1, 1], ([word], check) =>
-    word === undefined ? undefined : oneOf(names, word, check),
+  return custom(names.join(" | "), [1, 1], ([word], check, _directive, besides) =>
+    word === undefined ? undefined : oneOf(names, word, check, besides),
   );
 }
 
 /** Any of a few words, each at most once. */
 export function anyOf<const Name extends string>(...names: readonly Name[]): ValueType<readonly Name[]> {
-  return custom(`${names.join(" | ")} …`, [1, MANY], (args, check) => {
+  return custom(`${names.join(" | ")} …`, [1, MANY], (args, check, _directive, besides) => {
     const found: Name[] = [];
     for (const word of args) {
-      const name = oneOf(names, word, check);
+      const name = oneOf(names, word, check, besides);
       if (name === undefined) return undefined;
       if (found.includes(name)) check.warn(word.span, `duplicate value "${word.text}"`);
       else found.push(name);
@@ -136,16 +133,22 @@ export function anyOf<const Name extends string>(...names: readonly Name[]): Val
   });
 }
 
-function oneOf<Name extends string>(names: readonly Name[], word: Word, check: Check): Name | undefined {
+function oneOf<Name extends string>(
+  names: readonly Name[],
+  word: Word,
+  check: Check,
+  besides: readonly string[] = [],
+): Name | undefined {
   // nginx compares the words of enumerations without regard to case.
   const name = names.find((candidate) => candidate.toLowerCase() === word.text.toLowerCase());
   if (name !== undefined) return name;
-  const nearest = nearestName(word.text, names);
+  const known = [...names, ...besides];
+  const nearest = nearestName(word.text, known);
   check.error(word.span, `invalid value "${word.text}"`, {
     code: "invalid-value",
     notes: [
       {
-        message: `${names.length === 1 ? "only" : "one of"} ${names.map((each) => `"${each}"`).join(", ")} may stand here`,
+        message: `${known.length === 1 ? "only" : "one of"} ${known.map((each) => `"${each}"`).join(", ")} may stand here`,
       },
     ],
     ...(nearest === null ? {} : { suggestion: `did you mean "${nearest}"?` }),

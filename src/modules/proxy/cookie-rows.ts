@@ -56,7 +56,7 @@ export function cookieRules(settings: CookieSettings): CookieRules | null {
 function parseDomain(args: readonly Word[], check: Check): CookieReplacement | "off" | undefined {
   const [from, to] = args;
   if (from === undefined) return undefined;
-  if (to === undefined) return parseOff(from, check);
+  if (to === undefined) return parseOff(from, "a domain and its replacement", check);
   if (from.text.startsWith("~")) return regexReplacement(from.text.slice(1), true, from, to, check);
   return {
     from: { kind: "text", text: check.templateOf(from.text.replace(/^\./, ""), from.span) },
@@ -67,7 +67,7 @@ function parseDomain(args: readonly Word[], check: Check): CookieReplacement | "
 function parsePath(args: readonly Word[], check: Check): CookieReplacement | "off" | undefined {
   const [from, to] = args;
   if (from === undefined) return undefined;
-  if (to === undefined) return parseOff(from, check);
+  if (to === undefined) return parseOff(from, "a path and its replacement", check);
   const regex = /^~(\*?)(.*)$/s.exec(from.text);
   if (regex !== null) return regexReplacement(regex[2] ?? "", regex[1] === "*", from, to, check);
   return { from: { kind: "text", text: check.template(from) }, to: check.template(to) };
@@ -87,7 +87,7 @@ function regexReplacement(
 function parseFlags(args: readonly Word[], check: Check): CookieFlags | "off" | undefined {
   const [cookie, ...flags] = args;
   if (cookie === undefined) return undefined;
-  if (flags.length === 0) return parseOff(cookie, check);
+  if (flags.length === 0) return parseOff(cookie, "a cookie's name and its flags", check);
   const wrong = flags.find(({ text }) => !text.includes("$") && !COOKIE_FLAGS.includes(text.toLowerCase()));
   if (wrong !== undefined) {
     check.error(wrong.span, `invalid parameter "${wrong.text}"`, {
@@ -108,8 +108,11 @@ function cookiePattern(word: Word, check: Check): CookiePattern | undefined {
   return regex === undefined ? undefined : { kind: "regex", regex };
 }
 
-function parseOff(word: Word, check: Check): "off" | undefined {
+function parseOff(word: Word, otherwise: string, check: Check): "off" | undefined {
   if (word.text === "off") return "off";
-  check.error(word.span, `invalid parameter "${word.text}"`, { code: "invalid-parameter" });
+  check.error(word.span, `invalid parameter "${word.text}"`, {
+    code: "invalid-parameter",
+    notes: [{ message: `either "off" or ${otherwise} may stand here` }],
+  });
   return undefined;
 }

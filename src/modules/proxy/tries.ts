@@ -111,7 +111,10 @@ function parseBind(args: readonly Word[], check: Check): Template | null | undef
   if (address.text === "off") return null;
   const template = check.template(address);
   if (template.constant !== null && parseLocalAddress(template.constant) === null) {
-    check.error(address.span, `invalid address "${address.text}"`, { code: "invalid-address" });
+    check.error(address.span, `invalid address "${address.text}"`, {
+      code: "invalid-address",
+      notes: [{ message: 'an address of this machine may stand here, with or without a port, or "off"' }],
+    });
     return undefined;
   }
   return template;

@@ -27,10 +27,15 @@ export const drainRows: RowsOf<DrainRules> = {
   }),
 };
 
-function parseDrain(args: readonly Word[], check: Check, directive: Directive): DrainSettings | undefined {
+function parseDrain(
+  args: readonly Word[],
+  check: Check,
+  directive: Directive,
+  besides?: readonly string[],
+): DrainSettings | undefined {
   const [time, ...parameters] = args;
   if (time === undefined) return undefined;
-  const parsed = timeMs().parse([time], check, directive);
+  const parsed = timeMs().parse([time], check, directive, besides);
   if (parsed === undefined) return undefined;
   let code = SERVICE_RESTART;
   let spreads = true;

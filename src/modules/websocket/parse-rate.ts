@@ -43,7 +43,11 @@ function parseMeasure(word: Word, check: Check): Pick<Rate, "unit" | "perSecond"
   const size = BYTES.exec(word.text)?.[1];
   const perSecond = count === undefined ? parseSize(size ?? "") : Number(count) / (per === "m" ? 60 : 1);
   if (perSecond === null || perSecond === 0) {
-    return invalid(word, check, 'a rate of messages is "100r/s" or "30r/m", one of bytes "64k/s"');
+    return invalid(
+      word,
+      check,
+      'a rate of messages is "100r/s" or "30r/m", one of bytes "64k/s"; "off" is for none',
+    );
   }
   return { unit: count === undefined ? "bytes" : "messages", perSecond };
 }
