@@ -391,6 +391,26 @@ describe("between the main process and its workers", () => {
     for (let i = 0; i < 2; i++) expect(await bodyAt(gate.port())).toBe("two");
   });
 
+  test("HUPs during a reload make for one more behind it, however many come, and the last file is in force", async () => {
+    const gate = await startGate({ config, files: { "conf/body.conf": bodyFile("one") } });
+    const pids = workersOf(gate);
+    for (const pid of pids) process.kill(pid, "SIGSTOP");
+    gate.signal("SIGHUP");
+    await gate.waitForLog(/reconfiguring\n.* conflicting server name "twice"/);
+    await gate.write("conf/body.conf", bodyFile("two"));
+    for (let i = 0; i < 3; i++) {
+      const from = gate.stderr.text.length;
+      gate.signal("SIGHUP");
+      await gate.waitForLog(/SIGHUP\) received, another reload follows this one$/m, from);
+    }
+    const from = gate.stderr.text.length;
+    for (const pid of pids) process.kill(pid, "SIGCONT");
+    await gate.waitForLog(/( is ready\n[^]*){2}/, from);
+    for (let i = 0; i < 2; i++) expect(await bodyAt(gate.port())).toBe("two");
+    await gate.stop();
+    expect(gate.stderr.text.match(/reconfiguring$/gm)).toHaveLength(2);
+  });
+
   test("QUIT waits for a reload that is under way, and closes what that has opened", async () => {
     const backend = await startWebSocketBackend();
     const proxied = `server { listen 127.0.0.1:{{port:front}}; location / { proxy_pass http://${backend.address}; } }`;
