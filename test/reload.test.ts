@@ -69,6 +69,26 @@ describe.each([1, 2])("with %i workers", (workers) => {
     expect(await bodyAt(gate.port("removed"))).toBe("back");
   });
 
+  test("the log tells of a reload what is new to be listened on and what is so no more, and nothing else", async () => {
+    const gate = await startGate({ config: http(serverAt("kept", ""), serverAt("removed", "")) });
+    const told = async (config: string): Promise<readonly string[]> => {
+      const from = gate.stderr.text.length;
+      await reloadTo(gate, config);
+      const lines = gate.stderr.text.slice(from).matchAll(/: ((no longer )?listening on .*)$/gm);
+      return [...lines].map(([, line = ""]) => line);
+    };
+    expect(await told(http(serverAt("kept", ""), serverAt("removed", "return 200;")))).toEqual([]);
+    const { certificate, key } = await leafFiles();
+    const added = `server { listen 127.0.0.1:{{port:added}} ssl; ssl_certificate ${certificate}; ssl_certificate_key ${key}; }`;
+    expect(await told(http(serverAt("kept", ""), added))).toEqual([
+      `no longer listening on 127.0.0.1:${gate.port("removed")}`,
+      `listening on 127.0.0.1:${gate.port("added")} ssl`,
+    ]);
+    expect(await told(http(serverAt("kept", ""), serverAt("added", "")))).toEqual([
+      `listening on 127.0.0.1:${gate.port("added")}`,
+    ]);
+  });
+
   test("a kept-alive connection gets its next answer from the new configuration", async () => {
     const gate = await startGate({ config: http(serverAt("front", "return 200 one;")) });
     const client = await connectRaw({ port: gate.port() });

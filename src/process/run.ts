@@ -61,6 +61,8 @@ class MainProcess {
   #plan: Plan;
   #phase: Phase = "starting";
   #pidFile: string | null = null;
+  /** What the log says to be listened on. */
+  #announced: readonly ListeningAddress[] = [];
   /** Tunnels are being drained, or have been, and new ones refused. */
   #isDraining = false;
   #reload: "none" | "running" | "wanted" = "none";
@@ -228,9 +230,19 @@ class MainProcess {
     this.#server.reopenLogs();
   }
 
+  /** Of the addresses it tells what has changed: with most reloads nothing. */
   #announce(): void {
-    for (const { text, ssl } of this.#server.addresses)
-      this.#log("notice", `listening on ${text}${ssl ? " ssl" : ""}`);
+    const { addresses } = this.#server;
+    const before = this.#announced;
+    this.#announced = addresses;
+    for (const { text } of before) {
+      if (!addresses.some((each) => each.text === text))
+        this.#log("notice", `no longer listening on ${text}`);
+    }
+    for (const { text, ssl } of addresses) {
+      if (!before.some((each) => each.text === text && each.ssl === ssl))
+        this.#log("notice", `listening on ${text}${ssl ? " ssl" : ""}`);
+    }
     this.#log("notice", `wsgate/${VERSION} is ready`);
   }
 

@@ -57,7 +57,7 @@ export interface Proxy {
   /** What the process wrote; the error log is on standard error. */
   readonly stdout: GrowingText;
   readonly stderr: GrowingText;
-  /** In the order of the log. Empty for nginx, which does not say. */
+  /** In the order in which they came. Empty for nginx, which does not say. */
   readonly listeners: readonly Listener[];
   /** The port that stands for `{{port:NAME}}`; the name may be left out where there is one. */
   port(name?: string): number;
@@ -348,14 +348,15 @@ function complaints(log: string, tolerates: readonly RegExp[]): readonly string[
     .filter((line) => COMPLAINTS.test(line) && !tolerates.some((pattern) => pattern.test(line)));
 }
 
-/** `listening on ADDRESS[ ssl]`, one line for each listener, before each `ready`: of a reload again, which counts. */
+/** `listening on ADDRESS[ ssl]` for each listener that is new, `no longer listening on ADDRESS` for one that is gone. */
 function parseListeners(log: string): readonly Listener[] {
-  const announced = log.split(/^.*\bready$/m).at(-2) ?? "";
-  return [...announced.matchAll(/listening on (\S+)( ssl)?/g)].map(([, address = "", ssl]) => ({
-    address,
-    port: address.startsWith("unix:") ? 0 : Number(address.slice(address.lastIndexOf(":") + 1)),
-    isTls: ssl !== undefined,
-  }));
+  const listeners = new Map<string, Listener>();
+  for (const [, gone, address = "", ssl] of log.matchAll(/(no longer )?listening on (\S+)( ssl)?/g)) {
+    const port = address.startsWith("unix:") ? 0 : Number(address.slice(address.lastIndexOf(":") + 1));
+    if (gone === undefined) listeners.set(address, { address, port, isTls: ssl !== undefined });
+    else listeners.delete(address);
+  }
+  return [...listeners.values()];
 }
 
 /** The process was started as the leader of a group of its own, so the group is whatever it started. */
