@@ -5,7 +5,7 @@ import type { Tunnel, TunnelEndReason, TunnelSide } from "./relay.ts";
 
 /*
  * The closing handshake of a tunnel that the proxy itself ends in good order: drain, shutdown, idle timeout, longest
- * duration (RFC 6455 sections 1.4, 5.5.1 and 7.1). The proxy asks the client; the client's answer is what asks the upstream.
+ * duration (RFC 6455 sections 1.4, 5.5.1 and 7.1). The proxy asks the client; by the client's answer the upstream is asked, with the same code and reason.
  *
  *   state     what has been said                                      what leads on
  *   waiting   nothing yet: a frame to the client is under way         its end → asked; a Close of either side → theirs

@@ -43,6 +43,8 @@ export class FrameFilter implements RelayFilter, FrameSink {
   #waitingClose: { readonly farewell: Farewell; readonly onSent: () => void } | null = null;
   /** A Close frame of the source has been read, and is being passed on. */
   #isCloseNew = false;
+  /** In the place of that one, which only answers a Close frame of ours, what we have to say. */
+  #closeInstead: Farewell | null = null;
   #brokenLimit: Violation | null = null;
 
   constructor(
@@ -84,6 +86,7 @@ export class FrameFilter implements RelayFilter, FrameSink {
     this.#follower.read(chunk, start, end);
     if (this.#isCloseNew) {
       this.#isCloseNew = false;
+      if (this.#closeInstead !== null && !this.#hasClosed) this.#writeClose(sink, this.#closeInstead);
       this.#watch.onClosePassed(this.from);
     }
     return this.#hasRoom;
@@ -182,8 +185,9 @@ export class FrameFilter implements RelayFilter, FrameSink {
     this.#isCloseNew = true;
     // After our own Close frame theirs is an answer to it, and stays here.
     if (this.#hasClosed) return false;
-    this.#hasClosed = true;
-    return true;
+    this.#closeInstead = this.#watch.closeInstead(this.from, payload);
+    this.#hasClosed = this.#closeInstead === null;
+    return this.#hasClosed;
   }
 
   onRefused(): void {

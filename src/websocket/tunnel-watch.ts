@@ -93,6 +93,8 @@ export class TunnelWatch {
   /** What the proxy itself has told a side. */
   #farewell: Farewell | null = null;
   #closing: ClosingHandshake | null = null;
+  /** What that one tells the client. */
+  #asked: Farewell | null = null;
   /** How long an offender may have to wait until it is told. */
   #telling: Deadline | null = null;
 
@@ -164,6 +166,7 @@ export class TunnelWatch {
     if (this.#closing !== null) return this.#closing.limitTo(timeoutMs);
     const usual = this.farewellTo("client", { endedBy: "proxy", reason, about: null, error: null });
     const farewell = { code: code ?? usual?.code ?? GOING_AWAY, reason: usual?.reason ?? "" };
+    this.#asked = farewell;
     this.#closing = new ClosingHandshake({
       tunnel,
       toClient: this.fromUpstream,
@@ -252,6 +255,16 @@ export class TunnelWatch {
     // An answer to our own is no news.
     if (this.#closing?.hasAsked === true) return;
     this.close ??= seen;
+  }
+
+  /**
+   * What the upstream is told where the client only answers a Close frame of ours: the same, since it is we who close, and
+   * answers repeat the code alone. Null: what the client says, which may be a closing handshake of its own.
+   */
+  closeInstead(by: TunnelSide, payload: Buffer): Farewell | null {
+    if (by === "upstream" || this.#asked === null || this.#closing?.hasAsked !== true) return null;
+    const { code, reason } = closeSeen(by, payload);
+    return code === this.#asked.code && reason === "" ? this.#asked : null;
   }
 
   /** The bytes of that Close frame have gone where they go. */

@@ -8,7 +8,7 @@ const DRAIN = "websocket_drain 600ms;";
 function drained(end: "drain" | "shutdown", reason: string): Omit<OperationEnd, "name" | "what" | "act"> {
   return {
     client: closed(1012, reason),
-    upstream: closed(1012, ""),
+    upstream: closed(1012, reason),
     endedBy: "proxy",
     end,
     code: 1012,
@@ -42,7 +42,7 @@ const speechless: Omit<OperationEnd, "name" | "what" | "act" | "log"> = {
 export const operations: readonly OperationEnd[] = [
   {
     name: "quit",
-    what: "QUIT (`-s quit`): the client is asked, and its answer is what the upstream gets",
+    what: "QUIT (`-s quit`): the client is asked, and when it has answered, the upstream is",
     settings: DRAIN,
     act: (gate) => gate.signal("SIGQUIT"),
     ...drained("shutdown", DOWN),
