@@ -150,6 +150,21 @@ help: add: proxy_set_header Connection $connection_upgrade; (--fix does it)
     expect(stdout).toMatch(/^3 files: 1 error$/m);
   });
 
+  test.each([
+    ["http://127.0.0.1:3000", "127.0.0.1:3000"],
+    ["http://[::1]:3000", "[::1]:3000"],
+    ["http://backend.example:80", "backend.example"],
+    ["https://backend.example:443/x", "backend.example"],
+    ["https://backend.example:80", "backend.example:80"],
+    ["http://unix:/run/app.sock:/", "localhost"],
+  ])("proxy_pass %s sends the Host that nginx makes of it", async (url, host) => {
+    const location = `location / { proxy_pass ${url}; proxy_http_version 1.1;
+      proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; }`;
+    const config = `events {}\nhttp { server { listen 8080; ${location} } }\n`;
+    const { stdout } = await lintIn({ "nginx.conf": config }, "nginx.conf");
+    expect(stdout).toContain(`the backend is sent "Host: ${host}"`);
+  });
+
   test("directives of any module are no obstacle", async () => {
     const { code, stdout } = await lintIn(
       {

@@ -9,6 +9,8 @@ export interface Proxy {
   readonly scheme: string;
   /** Host, or the name of an upstream group, without the port; it may hold variables. */
   readonly host: string;
+  /** nginx's `$proxy_host`: with the port, unless it is the one that the scheme stands for. */
+  readonly hostHeader: string;
   /** What stands behind the address: the part that takes the place of the location's path. null where there is none. */
   readonly uri: string | null;
   readonly hasVariables: boolean;
@@ -29,11 +31,12 @@ export function readProxy(level: Level, configuration: Pick<Configuration, "upst
   const directive = own(level, "proxy_pass");
   const url = directive?.args[0]?.text;
   if (directive === null || url === undefined) return null;
-  const { scheme, host, uri } = readUrl(url);
+  const { scheme, host, hostHeader, uri } = readUrl(url);
   return {
     directive,
     scheme,
     host,
+    hostHeader,
     uri,
     hasVariables: url.includes("$"),
     upstream: configuration.upstreams.get(host) ?? null,
@@ -58,7 +61,7 @@ export function headerLines(directives: readonly Directive[]): ReadonlyMap<strin
   return lines;
 }
 
-function readUrl(url: string): Pick<Proxy, "scheme" | "host" | "uri"> {
+function readUrl(url: string): Pick<Proxy, "scheme" | "host" | "hostHeader" | "uri"> {
   const parts = /^([^:/]*):\/\/(.*)$/.exec(url);
   const scheme = (parts?.[1] ?? "").toLowerCase();
   const rest = parts?.[2] ?? url;
@@ -67,6 +70,7 @@ function readUrl(url: string): Pick<Proxy, "scheme" | "host" | "uri"> {
     return {
       scheme,
       host: end === -1 ? rest : rest.slice(0, end),
+      hostHeader: "localhost",
       uri: end === -1 ? null : rest.slice(end + 1),
     };
   }
@@ -75,6 +79,7 @@ function readUrl(url: string): Pick<Proxy, "scheme" | "host" | "uri"> {
   return {
     scheme,
     host: authority.startsWith("[") ? authority.replace(/\]:\S*$/, "]") : authority.replace(/:[^:]*$/, ""),
+    hostHeader: authority.replace(scheme === "https" ? /:443$/ : /:80$/, ""),
     uri: slash === -1 ? null : rest.slice(slash),
   };
 }

@@ -140,7 +140,7 @@ const hostHeaderMissing: Rule = {
       if (proxy.headers.has("host")) continue;
       report({
         span: proxy.directive.span,
-        message: `for ${path || "this location"} the backend is sent "Host: ${proxy.host}"`,
+        message: `for ${path || "this location"} the backend is sent "Host: ${proxy.hostHeader}"`,
         help: "add: proxy_set_header Host $host;",
       });
     }
