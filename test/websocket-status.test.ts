@@ -1,8 +1,9 @@
 /** What websocket_status tells, in one process and in several. */
+import { constants, deflateRawSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { startRawBackend, startWebSocketBackend } from "./rig/backends.ts";
 import { parseExposition } from "./rig/exposition.ts";
-import { clientFrame, serverFrame } from "./rig/frames.ts";
+import { clientFrame, frame, serverFrame } from "./rig/frames.ts";
 import { FRONTS } from "./rig/fronts.ts";
 import { HANDSHAKE_ACCEPT, handshakeBytes, request } from "./rig/http-client.ts";
 import { readResponse } from "./rig/http-message.ts";
@@ -68,6 +69,35 @@ test("what a tunnel does is counted while it does it, and its end when the acces
   const after = await read(gate);
   expect(after).toMatchObject({ wsgate_tunnels_open: 0, "wsgate_tunnels_ended_total client close": 1 });
   expect(after).not.toHaveProperty("wsgate_close_frames_sent_total client 1000");
+});
+
+test("bytes are those on the wire, early ones included, also where wsgate compresses", async () => {
+  const backend = await startTunnelBackend();
+  const gate = await startGate({
+    http: `log_format bytes "$websocket_bytes_in $websocket_bytes_out"; access_log logs/bytes.log bytes;
+      server { listen 127.0.0.1:{{port:front}}; ${STATUS}
+        location / { proxy_pass http://${backend.address}; websocket_compression offload; } }`,
+  });
+  const client = await connectRaw({ port: gate.port() });
+  const deflated = deflateRawSync("long ".repeat(1000), { finishFlush: constants.Z_SYNC_FLUSH });
+  const message = frame("client", deflated.toString("latin1", 0, deflated.length - 4), { reservedBits: 4 });
+  await client.send(handshakeBytes("/", { "Sec-WebSocket-Extensions": "permessage-deflate" }) + message);
+  expect((await readResponse(client)).header("sec-websocket-extensions")).toContain("permessage-deflate");
+  const upstream = await backend.tunnel("/");
+  await client.send(message);
+  await upstream.wire.bytes(2 * (8 + 5000));
+  const answer = serverFrame("answer ".repeat(100));
+  await upstream.wire.send(answer);
+  await client.until("\xc1");
+  const counts = await read(gate);
+  expect(counts).toMatchObject({
+    "wsgate_tunnel_bytes_total client": 2 * message.length,
+    "wsgate_tunnel_bytes_total upstream": answer.length,
+  });
+  client.reset();
+  await upstream.wire.toEnd();
+  upstream.wire.end();
+  await gate.waitForFile("logs/bytes.log", new RegExp(`^${2 * message.length} ${answer.length}$`, "m"));
 });
 
 test("refusals are counted by side and rule, pings and Close frames by side and code", async () => {

@@ -58,7 +58,7 @@ export const TUNNEL_METRICS: readonly TunnelMetric[] = [
     name: "wsgate_tunnel_bytes_total",
     key: "bytes",
     type: "counter",
-    help: "Bytes received in tunnels, by the side that sent them; of what wsgate itself decompresses, the bytes that come of it.",
+    help: "Bytes received in tunnels as they were on the wire, by the side that sent them, as $websocket_bytes_in and _out have them: with websocket_compression offload compressed from clients and plain from upstreams. What is sent to a client stands in $bytes_sent.",
     labels: ["from"],
     read: ({ bytes }) => bytes,
   },

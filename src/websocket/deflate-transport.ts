@@ -1,5 +1,6 @@
 import type { ByteString } from "../base/bytes.ts";
 import type { TlsInfo, Transport, TransportListener } from "../base/transport.ts";
+import { tunnelCounts } from "../observe/tunnel-counts.ts";
 import { INVALID_PAYLOAD, MESSAGE_TOO_BIG } from "./close-codes.ts";
 import type { OffloadSettings } from "./compression.ts";
 import { Deflater, Inflater } from "./deflate-coder.ts";
@@ -79,6 +80,7 @@ export class DeflateTransport implements Transport, TransportListener, WorkingSo
     this.listener = inner.listener;
     inner.listener = this;
     this.#incoming.pause();
+    tunnelCounts.client.bytes += options.early.length;
     this.#incoming.take(options.early, 0, options.early.length);
   }
 
@@ -197,6 +199,7 @@ export class DeflateTransport implements Transport, TransportListener, WorkingSo
   // As the listener of the transport within
 
   onBytes(chunk: Buffer, start: number, end: number): void {
+    tunnelCounts.client.bytes += end - start;
     this.#incoming.take(chunk, start, end);
     if (!this.#incoming.isIdle) this.#inner.pause();
   }

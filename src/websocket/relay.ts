@@ -1,7 +1,7 @@
 import { assert } from "../base/assert.ts";
 import { SendDeadline } from "../base/send-deadline.ts";
 import { Deadline } from "../base/timers.ts";
-import { type SideCounts, tunnelCounts } from "../observe/tunnel-counts.ts";
+import { SideCounts, tunnelCounts } from "../observe/tunnel-counts.ts";
 import type { Transport, TransportListener } from "../base/transport.ts";
 
 /*
@@ -89,7 +89,7 @@ export interface RelayFlow {
   write(chunk: Buffer, start: number, end: number): boolean;
 }
 
-/** A source that works on what has come before it delivers it. */
+/** A source that works on what has come before it delivers it. It counts its bytes itself. */
 export interface WorkingSource {
   /**
    * Reads no more, and calls `then` when all that has come is delivered, unless its connection is closed first. False where
@@ -305,6 +305,8 @@ interface DirectionOptions {
   readonly sendTimeoutMs: number;
 }
 
+const uncounted: SideCounts = new SideCounts();
+
 /** One way through a tunnel. Listens to its source; the opposite direction, whose source is our sink, hears it drain. */
 class Direction implements TransportListener, RelayFlow {
   readonly from: TunnelSide;
@@ -323,7 +325,7 @@ class Direction implements TransportListener, RelayFlow {
   readonly #tunnelDeadline: Deadline;
   readonly #work: WorkingSource | null;
   readonly #filter: RelayFilter | null;
-  /** Those of all tunnels of this process. */
+  /** Those of all tunnels of this process; of a source that works on what comes, nobody's: it counts what was on the wire. */
   readonly #counts: SideCounts;
   readonly #sendTimeoutMs: number;
   /** Made when the sink is slow for the first time. */
@@ -339,7 +341,7 @@ class Direction implements TransportListener, RelayFlow {
     this.#tunnel = tunnel;
     this.#tunnelDeadline = tunnelDeadline;
     this.from = options.from;
-    this.#counts = tunnelCounts[options.from];
+    this.#counts = options.work === null ? tunnelCounts[options.from] : uncounted;
     this.source = options.source;
     this.sink = options.sink;
     this.#work = options.work;
