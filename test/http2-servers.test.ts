@@ -11,7 +11,7 @@ import { within } from "./rig/deadline.ts";
 import { connectHttp2, readHttp2Response } from "./rig/http2-client.ts";
 import { request } from "./rig/http-client.ts";
 import { obtain, useRig } from "./rig/ledger.ts";
-import { type Proxy, type ProxyOptions, startGate, temporaryFolder } from "./rig/proxy-process.ts";
+import { type Proxy, type ProxyOptions, runGate, startGate, temporaryFolder } from "./rig/proxy-process.ts";
 import { requires } from "./rig/requires.ts";
 
 useRig();
@@ -83,6 +83,14 @@ test("directives that nginx has given up are named, with what has taken their pl
   );
   await gate.stderr.waitFor(/the "http2_push_preload" directive is obsolete, ignored/);
   expect(await negotiated(gate.port(), "localhost")).toBe("h2");
+});
+
+test("http2_chunk_size has no effect, but what nginx refuses is refused", async () => {
+  const text = "events {} http { server { listen 127.0.0.1:1; http2 on; http2_chunk_size 0; return 200; } }";
+  const file = join(temporaryFolder(), "nginx.conf");
+  writeFileSync(file, text);
+  const { code, stderr } = await runGate(["-t", "-c", file]);
+  expect([code, stderr]).toEqual([1, expect.stringContaining("the http2 chunk size cannot be zero in")]);
 });
 
 describe("client certificates", () => {

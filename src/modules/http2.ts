@@ -35,7 +35,7 @@ const rows: RowsOf<Http2Settings> = {
 const effectlessRows: Readonly<Record<string, DirectiveRow<undefined>>> = {
   http2_chunk_size: withoutEffect({
     in: HTTP_SERVER_LOCATION,
-    type: size(),
+    type: aboveZero(size(), "the http2 chunk size cannot be zero"),
     doc: "Frames are as long as what there is to send, and never longer than the client allows.",
   }),
   http2_recv_buffer_size: withoutEffect({ in: ["http"], type: size(), doc: "Memory is managed by Node." }),
@@ -80,6 +80,18 @@ function bounded(type: ValueType<number>, max: number): ValueType<number> {
         code: "invalid-value",
         notes: [{ message: `it must not be more than ${max}` }],
       });
+      return undefined;
+    },
+  };
+}
+
+function aboveZero(type: ValueType<number>, complaint: string): ValueType<number> {
+  return {
+    ...type,
+    parse(args, check, directive) {
+      const value = type.parse(args, check, directive);
+      if (value !== 0) return value;
+      check.error(args[0]?.span ?? null, complaint, { code: "invalid-value" });
       return undefined;
     },
   };
