@@ -205,7 +205,7 @@ test("stub_status counts streams as requests and as what is being written", asyn
   for (const stream of waiting) stream.end();
   await backend.connection(1);
   const { body } = await client.request({ ":path": "/status" });
-  expect(body).toMatch(/Active connections: 1 .*\n 1 1 3 \nReading: 0 Writing: 3 /s);
+  expect(body).toMatch(/Active connections: 1 .*\n 1 1 3 \nReading: 0 Writing: 3 Waiting: 0 /s);
   for (const stream of waiting) stream.close(8);
   const after = await request({ port: gate.port(), target: "/status" });
   expect(after.body).toMatch(/Writing: 1 Waiting: 1 /);

@@ -5,7 +5,7 @@ import { startRawBackend, startWebSocketBackend } from "./rig/backends.ts";
 import { parseExposition } from "./rig/exposition.ts";
 import { clientFrame, frame, serverFrame } from "./rig/frames.ts";
 import { FRONTS } from "./rig/fronts.ts";
-import { HANDSHAKE_ACCEPT, handshakeBytes, request } from "./rig/http-client.ts";
+import { HANDSHAKE_ACCEPT, handshakeBytes, request, requestBytes } from "./rig/http-client.ts";
 import { readResponse } from "./rig/http-message.ts";
 import { useRig } from "./rig/ledger.ts";
 import { workersOf } from "./rig/processes.ts";
@@ -217,4 +217,31 @@ test("a worker that leaves in order takes nothing that it has counted with it", 
     wsgate_tunnels_open: 0,
     "wsgate_tunnels_ended_total client close": 4,
   });
+});
+
+test("stub_status counts the connections and requests of all workers, and keeps those of one that is gone", async () => {
+  const gate = await startGate({
+    config: `worker_processes 2; events {} http { access_log off;
+      server { listen 127.0.0.1:{{port:front}}; location / { return 204; } location = /status { stub_status; } } }`,
+    tolerates: [/exited on signal SIGKILL/],
+  });
+  const [victim = 0] = workersOf(gate);
+  // One after the other, so that the workers have them in turn.
+  for (let index = 0; index < 3; index++) {
+    const client = await connectRaw({ port: gate.port() });
+    await client.send(requestBytes({ headers: { Connection: "keep-alive" } }));
+    expect((await readResponse(client)).status).toBe(204);
+  }
+  const status = async (): Promise<string> =>
+    (await request({ port: gate.port(), target: "/status" })).body.replaceAll("\n", ";");
+  for (const total of [4, 5]) {
+    expect(await status()).toBe(
+      `Active connections: 4 ;server accepts handled requests; ${total} ${total} ${total} ;Reading: 0 Writing: 1 Waiting: 3 ;`,
+    );
+  }
+  process.kill(victim, "SIGKILL");
+  await gate.waitForLog(/another one takes its place/);
+  expect(await status()).toMatch(
+    /^Active connections: [23] ;server accepts handled requests; 6 6 6 ;Reading: 0 Writing: 1 Waiting: [12] ;$/,
+  );
 });

@@ -149,7 +149,10 @@ export class Http2Connection implements StreamOwner {
 
   onStreamClosed(stream: Http2Stream): void {
     this.#streams.delete(stream);
-    if (this.#streams.size > 0) return;
+    if (this.#streams.size > 0) {
+      this.counts.multiplexed--;
+      return;
+    }
     if (this.#phase === "closing") this.#awaitFin();
     else if (this.#phase === "busy") this.#becomeIdle();
   }
@@ -186,6 +189,7 @@ export class Http2Connection implements StreamOwner {
     const connection = new StreamConnection(client);
     const downstream = new Http2Stream(this, stream, isTunnel);
     this.#streams.add(downstream);
+    if (this.#streams.size > 1) this.counts.multiplexed++;
     const host = head.host ?? "";
     const server = fault === null ? selectServer(connection.listener, host) : client.initialServer;
     const request = new Request(handler.routeState, connection, downstream, head, server, startedAtMs);

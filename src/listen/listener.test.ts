@@ -17,7 +17,7 @@ import { temporaryFolder } from "../../test/rig/proxy-process.ts";
 import { connectRaw } from "../../test/rig/raw-peer.ts";
 import type { ListenerPlan } from "../compile/plan.ts";
 import type { Request } from "../compile/request.ts";
-import { ConnectionCounts } from "../observe/connections.ts";
+import { ConnectionCounts, waitingConnections } from "../observe/connections.ts";
 import type { BindError } from "./bind-error.ts";
 import { Listener } from "./listener.ts";
 
@@ -116,7 +116,7 @@ describe("counts", () => {
   test("say what connections are doing", async () => {
     const waiting: Request[] = [];
     const { connect, counts } = await startListener((request) => void waiting.push(request));
-    const state = (): number[] => [counts.active, counts.reading, counts.writing, counts.waiting];
+    const state = (): number[] => [counts.active, counts.reading, counts.writing, waitingConnections(counts)];
     const until = async (expected: readonly number[]): Promise<void> => {
       while (state().join() !== expected.join()) await new Promise(setImmediate);
     };

@@ -4,7 +4,8 @@ import { type Outcome, PENDING } from "../compile/outcome.ts";
 import type { Request } from "../compile/request.ts";
 import { one, settingsAt } from "../compile/rows.ts";
 import { custom } from "../compile/values.ts";
-import { readTunnelCounts, type TunnelCountsSnapshot } from "../observe/tunnel-counts.ts";
+import { readServerCounts } from "../observe/server-counts.ts";
+import type { TunnelCountsSnapshot } from "../observe/tunnel-counts.ts";
 import { prometheusText, tunnelMetricsJson } from "../observe/tunnel-metrics.ts";
 
 type Format = "prometheus" | "json";
@@ -31,8 +32,8 @@ const rows = {
 } as const;
 
 async function answerLater(request: Request, format: Format): Promise<void> {
-  const counts = await readTunnelCounts();
-  if (!request.isFinished) request.resume(answer(format, counts));
+  const { tunnels } = await readServerCounts();
+  if (!request.isFinished) request.resume(answer(format, tunnels));
 }
 
 function answer(format: Format, counts: TunnelCountsSnapshot): Outcome {

@@ -89,18 +89,6 @@ export function endOpenTunnels(counts: TunnelCountsSnapshot, reason: string): Tu
   return open === 0 ? counts : { ...counts, ended: add(counts.ended, { [`proxy ${reason}`]: open }) };
 }
 
-let readAll = (): Promise<TunnelCountsSnapshot> => Promise.resolve(tunnelCounts.snapshot());
-
-/** The counts of the whole server, of which this process may be a part. */
-export function readTunnelCounts(): Promise<TunnelCountsSnapshot> {
-  return readAll();
-}
-
-/** Where there are several processes, one of them has to ask the others. */
-export function setTunnelCountsReader(read: () => Promise<TunnelCountsSnapshot>): void {
-  readAll = read;
-}
-
 function increase(counts: Map<string, number>, name: string): void {
   counts.set(name, (counts.get(name) ?? 0) + 1);
 }

@@ -1,5 +1,5 @@
 import type { Diagnostic } from "../config/diagnostic.ts";
-import type { TunnelCountsSnapshot } from "../observe/tunnel-counts.ts";
+import type { ServerCounts } from "../observe/server-counts.ts";
 import type { Source } from "./load.ts";
 import type { ListeningAddress } from "./server.ts";
 
@@ -27,7 +27,7 @@ export type ToWorker =
   /** Answered by `counted`. */
   | { readonly kind: "count" }
   /** What all workers have counted together: the answer to `totals-wanted`. */
-  | { readonly kind: "totals"; readonly id: number; readonly counts: TunnelCountsSnapshot };
+  | { readonly kind: "totals"; readonly id: number; readonly counts: ServerCounts };
 
 /** What a worker answers. */
 export type FromWorker =
@@ -44,7 +44,7 @@ export type FromWorker =
   | { readonly kind: "left" }
   /** Said again and again after `stop`, as long as it gets on with its end. */
   | { readonly kind: "stopping" }
-  | { readonly kind: "counted"; readonly counts: TunnelCountsSnapshot }
+  | { readonly kind: "counted"; readonly counts: ServerCounts }
   /** Said unasked, when they have changed. */
-  | { readonly kind: "counts"; readonly counts: TunnelCountsSnapshot }
+  | { readonly kind: "counts"; readonly counts: ServerCounts }
   | { readonly kind: "totals-wanted"; readonly id: number };

@@ -1,7 +1,7 @@
 import cluster, { type Worker } from "node:cluster";
 import { fileURLToPath } from "node:url";
 import type { Diagnostic } from "../config/diagnostic.ts";
-import type { TunnelCountsSnapshot } from "../observe/tunnel-counts.ts";
+import type { ServerCounts } from "../observe/server-counts.ts";
 import { fault } from "./faults.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 import type { ListeningAddress } from "./server.ts";
@@ -35,7 +35,7 @@ export class WorkerLink {
   readonly startedAtMs: number = performance.now();
   readonly ended: Promise<WorkerEnd>;
   /** Told what it has counted, unasked. */
-  onCounts: (counts: TunnelCountsSnapshot) => void = () => {};
+  onCounts: (counts: ServerCounts) => void = () => {};
   /** It wants to know what all have counted: to be answered by `totals`. */
   onTotalsWanted: (id: number) => void = () => {};
   /** It was told to stop, does not get on with that, and is being killed. `waitedMs`: since it last did. */
@@ -121,7 +121,7 @@ export class WorkerLink {
   }
 
   /** What it has counted; null where it does not say. */
-  async count(): Promise<TunnelCountsSnapshot | null> {
+  async count(): Promise<ServerCounts | null> {
     if (!this.#isListening || this.#end !== null) return null;
     this.tell({ kind: "count" });
     const answer = await this.#answer("counted", undefined, COUNT_MS_MAX);
