@@ -260,6 +260,8 @@ export class Request {
   /** Called when a {@link Downstream.write} that returned false may go on. */
   onWritable: (() => void) | null = null;
   isFinished = false;
+  /** The client was not answered, or not to the end: it has gone away, or its connection was closed without a word. */
+  isClientLost = false;
   private idHex: string | null = null;
 
   constructor(

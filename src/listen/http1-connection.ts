@@ -330,6 +330,7 @@ export class Http1Connection implements TransportListener, Downstream, InputTake
     const onGone = request.onClientGone;
     this.#releaseRequest();
     if (message !== null && (onGone === null || message !== LEFT_EARLY)) request.log("info", message);
+    request.isClientLost = true;
     if (!request.response.headSent) request.response.status = status;
     this.#close();
     onGone?.();

@@ -304,6 +304,7 @@ export class Http2Stream implements Downstream {
     const onGone = request.onClientGone;
     this.#releaseRequest(request);
     if (message !== null && (onGone === null || message !== LEFT_EARLY)) request.log("info", message);
+    request.isClientLost = true;
     if (!request.response.headSent) request.response.status = status;
     this.#phase = "closed";
     this.#sendDeadline.disarm();

@@ -38,6 +38,7 @@ export function answer(request: Request, outcome: Final): Outcome | null {
   }
   if (status === CLOSE_WITHOUT_ANSWER || status === CLIENT_CLOSED_REQUEST) {
     request.response.status = status;
+    request.isClientLost = true;
     request.downstream.abort();
     return null;
   }

@@ -32,10 +32,8 @@ const requestVariables: readonly VariableRow[] = [
     { name: "arg_", doc: "An argument of the query string.", from: "request" },
     (name) => (request) => queryArgument(request.args, name),
   ),
-  value({ name: "args", doc: "The query string.", from: "request" }, (request) => request.args, {
-    changeable: true,
-  }),
-  value({ name: "query_string", doc: "The query string.", from: "request" }, (request) => request.args),
+  value({ name: "args", doc: "The query string.", from: "request" }, queryString, { changeable: true }),
+  value({ name: "query_string", doc: "The query string.", from: "request" }, queryString),
   value(
     { name: "is_args", doc: "`?` if there is a query string, else empty.", from: "request" },
     (request) => (request.args === "" ? "" : "?"),
@@ -172,7 +170,7 @@ const requestVariables: readonly VariableRow[] = [
       doc: "The client's address as the PROXY protocol gives it.",
       from: "connection",
     },
-    (request) => request.connection.proxyProtocol?.sourceAddress ?? "",
+    (request) => request.connection.proxyProtocol?.sourceAddress ?? undefined,
   ),
   value(
     {
@@ -188,7 +186,7 @@ const requestVariables: readonly VariableRow[] = [
       doc: "The server's address as the PROXY protocol gives it.",
       from: "connection",
     },
-    (request) => request.connection.proxyProtocol?.destinationAddress ?? "",
+    (request) => request.connection.proxyProtocol?.destinationAddress ?? undefined,
   ),
   value(
     {
@@ -210,7 +208,7 @@ const answerVariables: readonly VariableRow[] = [
   ),
   value(
     { name: "request_completion", doc: "`OK` if the request was answered completely.", from: "log" },
-    (request) => (request.isFinished && request.response.status < 499 ? "OK" : ""),
+    (request) => (request.isFinished && !request.isClientLost ? "OK" : ""),
   ),
   value(
     {
@@ -264,8 +262,13 @@ const answerVariables: readonly VariableRow[] = [
 
 export const coreVariables: readonly VariableRow[] = [...requestVariables, ...answerVariables];
 
-function text(port: number | undefined): string {
-  return port === undefined ? "" : String(port);
+function text(port: number | undefined): string | undefined {
+  return port === undefined ? undefined : String(port);
+}
+
+/** To nginx a query string that is empty is not there, with a question mark or without. */
+function queryString({ args }: Request): ByteString | undefined {
+  return args === "" ? undefined : args;
 }
 
 /** The request target without scheme and authority, which an absolute form has in front. */
