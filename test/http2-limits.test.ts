@@ -273,20 +273,20 @@ test("a window update of nothing ends the connection as a breach of the protocol
 /** GREASE: RFC 9113 section 5.5 has frames of an unknown type ignored. */
 const UNKNOWN_FRAME = 0x2b;
 
-test.each([
-  // nghttp2 counts them itself from versions 1.70 and 1.69 on, gives up much earlier, and calls it an error of the protocol.
-  [UNKNOWN_FRAME],
-  ["priority"],
-] as const)("frames of type %s, which carry nothing, end the connection in the long run", async (type) => {
-  const gate = await startServer('location / { return 200 "x"; }', 20);
-  const client = await speak(gate);
-  const thousand = Buffer.concat(
-    Array.from({ length: 1_000 }, () => http2Frame(type, 0, 3, Buffer.alloc(5))),
-  );
-  for (let i = 0; i < 700; i++) await client.send(thousand);
-  await client.toEnd();
-  expect(await gate.stderr.waitFor(/\(rule "(frame-flood|protocol)"\)/)).toBeDefined();
-});
+// nghttp2 counts them itself from version 1.69 on, gives up much earlier, and calls it an error of the protocol.
+test.each([[UNKNOWN_FRAME], ["priority"]] as const)(
+  "frames of type %s, which carry nothing, end the connection in the long run",
+  async (type) => {
+    const gate = await startServer('location / { return 200 "x"; }', 20);
+    const client = await speak(gate);
+    const thousand = Buffer.concat(
+      Array.from({ length: 1_000 }, () => http2Frame(type, 0, 3, Buffer.alloc(5))),
+    );
+    for (let i = 0; i < 700; i++) await client.send(thousand);
+    await client.toEnd();
+    expect(await gate.stderr.waitFor(/\(rule "(frame-flood|protocol)"\)/)).toBeDefined();
+  },
+);
 
 test("an answer without a body, to a request whose body has not come, is followed by a reset without an error", async () => {
   const gate = await startServer("location / { return 204; }");
