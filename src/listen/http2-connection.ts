@@ -13,6 +13,7 @@ import type { ClientConnection } from "./client-connection.ts";
 import { tlsRefusal } from "./client-verification.ts";
 import { readHttp2Head } from "./http2-head.ts";
 import { Allowance, FLOODS, isOverhead, type Offence, offenceOf } from "./http2-limits.ts";
+import { outsideNghttp2, QUEUE_CHECK_MS } from "./http2-reset.ts";
 import { type Http2Terms, http2Terms, sessionOptions, WINDOW_BYTES_MAX } from "./http2-terms.ts";
 import { Http2Stream, type StreamOwner } from "./http2-stream.ts";
 import { type ConnectionLoss, resetError } from "./http2-transport.ts";
@@ -63,7 +64,10 @@ export class Http2Connection implements StreamOwner {
   readonly #watch = new Deadline();
   readonly #controlFrames = new Allowance(CONTROL_FRAMES_BURST, CONTROL_FRAMES_PER_SECOND);
   readonly #resets: Allowance;
+  #closeSession: () => void = ignore;
   #phase: Phase = "opening";
+  /** The last stream that is answered: what GOAWAY says. */
+  #lastStreamId = Number.POSITIVE_INFINITY;
   /** Bytes of heads and bodies, both ways. */
   #payloadBytes = 0;
 
@@ -108,7 +112,7 @@ export class Http2Connection implements StreamOwner {
     session.on("ping", () => this.#sessionOnControlFrame("ping-flood"));
     session.on("remoteSettings", () => this.#sessionOnControlFrame("settings-flood"));
     session.on("close", () => this.#sessionOnClose());
-    this.#judgeEngineErrors();
+    this.#takeChargeOfEnding();
     // A stream's own window bounds what it may leave unread; the connection's would only let one hold up the others.
     session.setLocalWindowSize(WINDOW_BYTES_MAX);
     if (early.length > 0) this.#socket.unshift(early);
@@ -124,17 +128,18 @@ export class Http2Connection implements StreamOwner {
 
   /** Takes no more requests (GOAWAY), and closes when those under way are answered and the tunnels have ended. */
   retire(): void {
-    if (this.#phase === "closing" || this.#phase === "closed") return;
+    if (this.#phase === "closing" || this.#isOver) return;
     this.#phase = "closing";
-    this.#session.close();
-    if (this.#streams.size === 0) this.#awaitFin();
+    const { lastProcStreamID = 0 } = this.#session.state;
+    this.#lastStreamId = lastProcStreamID;
+    this.#session.goaway();
+    if (this.#streams.size === 0) this.#close();
   }
 
   closeNow(): void {
-    this.#phase = "closing";
     for (const stream of this.#streams) stream.closeNow();
     this.#session.destroy();
-    this.#socket.destroy();
+    outsideNghttp2(() => this.#socket.destroy());
   }
 
   // As the owner of its streams
@@ -153,7 +158,7 @@ export class Http2Connection implements StreamOwner {
       this.counts.multiplexed--;
       return;
     }
-    if (this.#phase === "closing") this.#awaitFin();
+    if (this.#phase === "closing") this.#close();
     else if (this.#phase === "busy") this.#becomeIdle();
   }
 
@@ -171,7 +176,8 @@ export class Http2Connection implements StreamOwner {
     stream.on("error", ignore);
     // It was reset in the same read that brought it: nobody waits for an answer.
     if (stream.destroyed || stream.aborted) return this.onStreamReset();
-    if (this.#isOver) return stream.close(constants.NGHTTP2_REFUSED_STREAM);
+    // What came after GOAWAY nghttp2 closes itself, as soon as it has sent that, and the client may ask for it elsewhere.
+    if (this.#isOver || (stream.id ?? 0) > this.#lastStreamId) return;
     this.#deadline.disarm();
     if (this.#phase !== "closing") this.#phase = "busy";
     this.#client.requests++;
@@ -237,17 +243,24 @@ export class Http2Connection implements StreamOwner {
   // Ending
 
   /**
-   * Node ends a session whose client breaks the protocol by its own `destroy`, and tells the client that the error was
-   * internal. Its owner can put that right only in passing.
+   * Node closes or destroys a session of its own accord, too, from within nghttp2's reading (see {@link outsideNghttp2}), and
+   * tells a client that has broken the protocol that the error was internal. Its owner can put that right only in passing.
    */
-  #judgeEngineErrors(): void {
+  #takeChargeOfEnding(): void {
     const session = this.#session;
+    const close = session.close.bind(session);
     const destroy = session.destroy.bind(session);
+    session.close = () => this.retire();
+    this.#closeSession = () => {
+      // The client has been told.
+      session.goaway = ignore;
+      close();
+    };
     session.destroy = (error, code) => {
-      const offence = code === undefined && !session.destroyed ? offenceOf(error) : null;
-      if (offence === null) return destroy(error, code);
-      this.#blame(offence);
-      destroy(error, offence.code);
+      const offence = code === undefined && !this.#isOver ? offenceOf(error) : null;
+      if (offence !== null) this.#blame(offence);
+      this.#phase = "closed";
+      outsideNghttp2(() => destroy(error, offence?.code ?? code));
     };
   }
 
@@ -263,10 +276,20 @@ export class Http2Connection implements StreamOwner {
     this.#client.log(level, `client ${message} (rule "${rule}")`, DOING);
   }
 
-  /** GOAWAY and FIN are out. A client that does not close is not waited for. */
-  #awaitFin(): void {
+  /**
+   * Says FIN behind all that is to be sent; a client that does not close is not waited for. Node resets the new streams of a
+   * session that is closed from within nghttp2's reading, until GOAWAY is sent: before that it must not be.
+   */
+  #close(): void {
     const { lingering_timeout } = this.#client.initialServer.root.core;
     this.#deadline.arm(Math.max(1, lingering_timeout), () => this.#socket.destroy());
+    const closeWhenSent = (): void => {
+      if (this.#isOver) return;
+      const { outboundQueueSize = 0 } = this.#session.state;
+      if (outboundQueueSize > 0) this.#watch.arm(QUEUE_CHECK_MS, closeWhenSent);
+      else this.#closeSession();
+    };
+    outsideNghttp2(closeWhenSent);
   }
 
   // Time

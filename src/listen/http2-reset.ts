@@ -1,8 +1,18 @@
 import type { ServerHttp2Stream } from "node:http2";
 import { Deadline } from "../base/timers.ts";
 
-/** How often it is looked whether a stream's last frame has left the queue of a client that reads slowly. */
-const QUEUE_CHECK_MS = 100;
+/** How often it is looked whether a last frame has left the queue of a client that reads slowly. */
+export const QUEUE_CHECK_MS = 100;
+
+/**
+ * Calls `then` when nghttp2 is not at work. Node calls its listeners from within nghttp2's reading and its sending, ticks and
+ * microtasks included; a reset or an end of a session sends at once, and so frees streams that nghttp2 goes on to read: the
+ * process dies of a damaged heap, or of one of Node's assertions (nodejs/node#64113, #64841, #64850). No stream and no
+ * session is closed or destroyed but from here.
+ */
+export function outsideNghttp2(then: () => void): void {
+  setImmediate(then);
+}
 
 /**
  * Resets a stream (RST_STREAM) and drops what is pending. Node's own `close` ends the writable half first and so sends
@@ -10,8 +20,10 @@ const QUEUE_CHECK_MS = 100;
  */
 export function resetStream(stream: ServerHttp2Stream, code: number): void {
   stream.end = () => stream;
-  stream.close(code);
-  stream.destroy();
+  outsideNghttp2(() => {
+    stream.close(code);
+    stream.destroy();
+  });
 }
 
 /**
@@ -25,7 +37,6 @@ export function afterSending(
   timeoutMs: number,
   then: (isSent: boolean) => void,
 ): void {
-  if (stream.state.localClose === 1) return then(true);
   const giveUpAtMs = performance.now() + timeoutMs;
   const deadline = new Deadline();
   stream.once("close", () => deadline.disarm());
@@ -35,5 +46,5 @@ export function afterSending(
     else if (performance.now() >= giveUpAtMs) then(false);
     else deadline.arm(QUEUE_CHECK_MS, look);
   };
-  setImmediate(look);
+  outsideNghttp2(look);
 }

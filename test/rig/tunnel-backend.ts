@@ -51,7 +51,8 @@ function linesOf(headers: TunnelBackendOptions["headers"], handshake: HttpReques
   return typeof headers === "function" ? headers(handshake) : (headers ?? "");
 }
 
-function switching(handshake: HttpRequest, headers: string): string {
+/** The answer that agrees. */
+export function switching(handshake: HttpRequest, headers: string): string {
   const accept = acceptFor(handshake.header("sec-websocket-key"));
   return `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n${headers}\r\n`;
 }
