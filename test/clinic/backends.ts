@@ -3,7 +3,7 @@ import { startConnectionBackend, startFaultyBackend, startHttpBackend } from "..
 import { serverFrame } from "../rig/frames.ts";
 import { reservePort } from "../rig/ports.ts";
 import { startApplication, startChooser, startForger, startRefuser } from "./applications.ts";
-import { isPing, startHop } from "./hops.ts";
+import { isCompressed, isPing, startHop } from "./hops.ts";
 import { IMPATIENT, type Patient } from "./patient.ts";
 
 const withoutLine =
@@ -293,7 +293,7 @@ export const HOP_PATIENTS: readonly Patient[] = [
     admit: async () => {
       const application = await startApplication({ webSocket: { perMessageDeflate: true } });
       const hop = await startHop(application.port, {
-        toServer: (bytes) => (bytes.startsWith("\xc1") ? "" : bytes),
+        toServer: (bytes) => (isCompressed(bytes) ? "" : bytes),
       });
       return [`ws://${hop.address}/chat`];
     },

@@ -43,7 +43,27 @@ function passOn(from: Socket, to: Socket, client: Socket, change: Harm["toServer
   from.on("end", () => to.end());
 }
 
-/** Small masked frames as the doctor sends them: whether the bytes begin with a ping. */
+const CLOSE = 0x88;
+const PING = 0x89;
+const COMPRESSED_TEXT = 0xc1;
+
+/** Whether the bytes are a ping of the doctor's, and what it may have sent with it. */
 export function isPing(bytes: string): boolean {
-  return bytes.charCodeAt(0) === 0x89;
+  return beginsWithSmallFrame(bytes, PING);
+}
+
+/** The same of a compressed message. */
+export function isCompressed(bytes: string): boolean {
+  return beginsWithSmallFrame(bytes, COMPRESSED_TEXT);
+}
+
+/**
+ * Whether a small masked frame stands first, and a control frame behind it, if anything. To look at the first byte would not
+ * do: a piece of a large message may begin with any, as the mask has it.
+ */
+function beginsWithSmallFrame(bytes: string, firstByte: number): boolean {
+  const payloadBytes = bytes.charCodeAt(1) - 0x80;
+  if (bytes.charCodeAt(0) !== firstByte || payloadBytes < 0 || payloadBytes > 125) return false;
+  const end = 2 + 4 + payloadBytes;
+  return bytes.length === end || [CLOSE, PING].includes(bytes.charCodeAt(end));
 }
