@@ -247,6 +247,8 @@ export class DirectTransport implements SocketTransport, HandleOwner {
     this.#handle = handle;
     if (this.#isReading) this.#startReading();
     this.#flush();
+    // Nobody else will say so of what the kernel has taken at once. After onConnect, which is called next.
+    if (this.#mustDrain && this.#isIdle()) queueMicrotask(() => this.handleOnWritten());
   }
 
   // Writing

@@ -404,6 +404,30 @@ describe.each<{ path: TransportPath }>([{ path: "direct" }, { path: "public" }])
       expect(await recorder.untilClosed()).toBe(null);
     });
 
+    test("who was told to wait while connecting is told to go on after onConnect", async () => {
+      const server = net.createServer((socket) => socket.resume());
+      server.listen(0, "127.0.0.1");
+      await once(server, "listening");
+      obtain("a server", () => void server.close());
+      const address = server.address();
+      assert(address !== null && typeof address !== "string");
+      const recorder = new Recorder();
+      const { calls } = recorder;
+      const drained = new Promise<void>((resolve) => {
+        recorder.onDrainDo = resolve;
+      });
+      const transport = dialTransport(
+        { address: { host: "127.0.0.1", port: address.port }, onConnect: () => calls.push("connected") },
+        recorder,
+      );
+      obtain("the transport", () => transport.destroy());
+      const chunk = Buffer.alloc(65_537);
+      expect(transport.write(chunk, 0, chunk.length)).toBe(false);
+      await within(drained, "onDrain");
+      expect(calls).toEqual(["connected", "drain"]);
+      expect(transport.pendingBytes).toBe(0);
+    });
+
     test("a refused connection is onClose with its error; a destroyed dial is onClose without one", async () => {
       const server = net.createServer();
       server.listen(0, "127.0.0.1");
