@@ -3,12 +3,23 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import type { WebSocket } from "ws";
 import { switching } from "./clinic/applications.ts";
 import { startConnectionBackend, startHttpBackend, startWebSocketBackend } from "./rig/backends.ts";
-import { within } from "./rig/deadline.ts";
+import { nextTurn, within } from "./rig/deadline.ts";
 import { readRequest } from "./rig/http-message.ts";
 import { useRig } from "./rig/ledger.ts";
-import { REPOSITORY, runGate, startGate, startNginx, temporaryFolder } from "./rig/proxy-process.ts";
+import { GrowingText } from "./rig/log.ts";
+import { preloading } from "./rig/processes.ts";
+import {
+  type Command,
+  REPOSITORY,
+  runGate,
+  startCommand,
+  startGate,
+  startNginx,
+  temporaryFolder,
+} from "./rig/proxy-process.ts";
 import { requires } from "./rig/requires.ts";
 
 useRig();
@@ -197,4 +208,65 @@ test("shows what it waits for on a terminal, and wipes it away", async (context)
   expect(shown).toContain("\r\u001b[K… watching silent tunnels / 0.3 s");
   expect(shown).toContain("\r\u001b[KHealthy: ");
   expect(code).toBe(0);
+});
+
+describe("Ctrl-C", () => {
+  /** A doctor that watches idle tunnels and has begun to ping in one of them. Its time runs `clockFactor` times as fast. */
+  async function startHolding(
+    hold: string,
+    clockFactor: number,
+    onSocket: (socket: WebSocket) => void,
+  ): Promise<Command> {
+    const pings = new GrowingText();
+    const backend = await startWebSocketBackend({
+      onSocket: (socket) => {
+        socket.on("message", (data) => socket.send(data));
+        socket.on("ping", (payload) => pings.push(`${payload.toString()}\n`));
+        onSocket(socket);
+      },
+    });
+    const args = ["doctor", `ws://${backend.address}/chat`, "--hold", hold, "--timeout", "2m"];
+    const env = { ...preloading("fast-clock.mjs"), RIG_CLOCK_FACTOR: String(clockFactor) };
+    const command = startCommand(args, { env });
+    await pings.waitFor(/^hold 0$/m);
+    return command;
+  }
+
+  test("during a hold gives the verdict on what was seen until then, and says that it was cut short", async () => {
+    const codes: number[] = [];
+    const command = await startHolding("2m", 20, (socket) => socket.on("close", (code) => codes.push(code)));
+    command.signal("SIGINT");
+    expect(await within(command.exited, "the doctor to end")).toEqual({ code: 0, signal: null });
+    expect(command.stdout.text).toMatch(
+      /^Healthy: .*\n\nThe hold was cut short: idle tunnels were watched for [\d.]+ s of 120\.0 s, and what comes later is not known\.\n/,
+    );
+    expect(command.stdout.text).toMatch(/silent tunnel: alive after [\d.]+ s\n/);
+    expect(codes).toEqual(codes.map(() => 1000));
+  });
+
+  test("the second time ends it at once", async () => {
+    // The Close frame is not answered, which is waited for.
+    const command = await startHolding("2s", 0.5, (socket) => socket.on("ping", () => socket.pause()));
+    const interrupt = async (): Promise<void> => {
+      while (command.isAlive()) {
+        command.signal("SIGINT");
+        await nextTurn();
+      }
+    };
+    await within(interrupt(), "the doctor to end");
+    expect(await command.exited).toEqual({ code: 130, signal: null });
+    expect(command.stdout.text).toBe("");
+  });
+
+  test("before there is anything to say ends it at once", async () => {
+    const asked = new GrowingText();
+    const backend = await startConnectionBackend(async (peer) => {
+      asked.push((await readRequest(peer)).target);
+    });
+    const command = startCommand(["doctor", `ws://${backend.address}/chat`, "--hold", "1m"]);
+    await asked.waitFor(/chat/);
+    command.signal("SIGINT");
+    expect(await within(command.exited, "the doctor to end")).toEqual({ code: 130, signal: null });
+    expect(command.stdout.text).toBe("");
+  });
 });

@@ -1,10 +1,13 @@
 /** `wsgate lint` as a person types it: the real binary on real files. */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { rules } from "../src/doctor/lint/rules/index.ts";
+import { within } from "./rig/deadline.ts";
 import { useRig } from "./rig/ledger.ts";
+import { GrowingText } from "./rig/log.ts";
 import { REPOSITORY, runGate, temporaryFolder } from "./rig/proxy-process.ts";
 import { requires } from "./rig/requires.ts";
 
@@ -606,6 +609,26 @@ describe("--fix", () => {
       expect(run.status).toBe(isWritten ? 0 : 1);
     },
   );
+
+  test.for([
+    ["Ctrl-C ends it", "\u0003", 130, /\[y\/N\] \S*\n$/],
+    ["Ctrl-D is no answer", "\u0004", 1, /\[y\/N\] \S*\n[^]*1 file: 1 error/],
+  ] as const)("on a terminal asks, and %s", async ([, key, code, said], context) => {
+    requires(context, "script");
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, "nginx.conf"), HALF_SET);
+    const command = `${process.execPath} ${join(REPOSITORY, "bin/wsgate")} lint --fix ${join(folder, "nginx.conf")}`;
+    const run = spawn("script", ["-qec", command, "/dev/null"], { stdio: ["pipe", "pipe", "ignore"] });
+    const shown = new GrowingText();
+    run.stdout.setEncoding("utf8").on("data", (chunk: string) => shown.push(chunk.replaceAll("\r", "")));
+    const closed = once(run, "close");
+    await shown.waitFor(/\[y\/N\]/);
+    run.stdin.end(key);
+    expect(await within(closed, "lint on a terminal to end")).toEqual([code, null]);
+    expect(shown.text).toMatch(said);
+    expect(shown.text).not.toMatch(/AbortError/);
+    expect(readFileSync(join(folder, "nginx.conf"), "utf8")).toBe(HALF_SET);
+  });
 
   test("with --yes writes, finds nothing more to mend, and leaves the rest as it is, byte for byte", async () => {
     const odd = `\ufeff# Größe 漢字 🙂\r\n${HALF_SET.replaceAll("\n", "\r\n")}\t # no end of line`;

@@ -26,7 +26,7 @@ Walks from the URL to an idle tunnel, and says what is wrong and what to write w
   --origin ORIGIN       the Origin to send, instead of the page's
   --header "NAME: V"    a header to send, such as a cookie; may be repeated
   --subprotocol NAME    a subprotocol to offer; may be repeated
-  --hold TIME           watch an idle tunnel for so long, beside one that pings: 90s
+  --hold TIME           watch an idle tunnel for so long, beside one that pings: 90s (Ctrl-C: what was seen until then)
   --max-message SIZE    the largest message to try: 1m
   --no-message          send pings only, no messages
   --backend URL         walk straight to the backend, too, and compare
@@ -42,7 +42,7 @@ Walks from the URL to an idle tunnel, and says what is wrong and what to write w
   --json, --markdown    for machines, and for a ticket; secrets are taken out of every report
   --lang en|zh          language of the report
 
-Exit code: 0 healthy, 1 sick, 2 could not tell.
+Exit code: 0 healthy, 1 sick, 2 could not tell, 130 ended by Ctrl-C.
 `;
 
 const PRODUCTS: readonly Product[] = [

@@ -1,7 +1,7 @@
 /** `wsgate lint`: reads files, asks the rules, says what they found, and mends what it is told to. */
 import { readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { createInterface } from "node:readline/promises";
+import { createInterface } from "node:readline";
 import { text } from "node:stream/consumers";
 import { describeSystemError } from "../base/errno.ts";
 import { memoryFiles } from "../config/files.ts";
@@ -16,6 +16,7 @@ import { GRAVITY } from "../doctor/lint/rule.ts";
 import { rules } from "../doctor/lint/rules/index.ts";
 import { unifiedDiff } from "../doctor/lint/unified-diff.ts";
 import { modules } from "../modules/index.ts";
+import { EXIT_INTERRUPTED } from "./exit-codes.ts";
 import { findRule, LINT_USAGE, type LintFlags, parseLintFlags } from "./lint-flags.ts";
 
 const CLEAN = 0;
@@ -115,10 +116,29 @@ async function mayWrite(changes: readonly ChangedFile[], flags: LintFlags): Prom
     process.stderr.write("wsgate lint: nothing was written, since there is nobody to ask: add --yes\n");
     return false;
   }
-  const reader = createInterface({ input: process.stdin, output: process.stdout });
   const files = changes.length === 1 ? "this file" : `these ${changes.length} files`;
-  const answer = await reader.question(`Write ${files}? [y/N] `).finally(() => reader.close());
+  const answer = await ask(`Write ${files}? [y/N] `);
   return /^y(es)?$/i.test(answer.trim());
+}
+
+/** Ctrl-D is an answer without a word; Ctrl-C ends the program. */
+function ask(question: string): Promise<string> {
+  const reader = createInterface({ input: process.stdin, output: process.stdout });
+  return new Promise<string>((resolve) => {
+    const onClose = (): void => {
+      process.stdout.write("\n");
+      resolve("");
+    };
+    reader.once("close", onClose);
+    reader.once("SIGINT", () => {
+      reader.close();
+      process.exit(EXIT_INTERRUPTED);
+    });
+    reader.question(question, (answer) => {
+      reader.off("close", onClose).close();
+      resolve(answer);
+    });
+  });
 }
 
 /** Writes in place, so that owner, mode and links stay; what went wrong, or null. */

@@ -1,5 +1,5 @@
 /** The doctor's work from end to end: walk, walk to the backend, judge. */
-import { type OnStage, walk, type Walk, type WalkOptions } from "./probe/walk.ts";
+import { ALONE, type Company, walk, type Walk, type WalkOptions } from "./probe/walk.ts";
 import type { Remark } from "./verdict/configuration.ts";
 import type { Verdict } from "./verdict/illness.ts";
 import { judge } from "./verdict/verdict.ts";
@@ -19,10 +19,10 @@ export interface DiagnoseOptions {
   readonly remarks: readonly Remark[];
 }
 
-export async function diagnose(options: DiagnoseOptions, onStage: OnStage = () => {}): Promise<Diagnosis> {
+export async function diagnose(options: DiagnoseOptions, company: Company = ALONE): Promise<Diagnosis> {
   const [front, backend] = await Promise.all([
-    walk(options.front, onStage),
-    options.backend === null ? null : walk(options.backend),
+    walk(options.front, company),
+    options.backend === null ? null : walk(options.backend, { ...ALONE, hurry: company.hurry }),
   ]);
   const { remarks } = options;
   return { verdict: judge({ front, backend, remarks }), front, backend, remarks };

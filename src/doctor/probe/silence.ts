@@ -17,6 +17,15 @@ export interface SilenceStep {
   readonly pingEveryMs: number;
   readonly silent: Watched;
   readonly pinging: Watched;
+  /** How long was watched, where whoever waited had had enough before the time was over. */
+  readonly cutShortMs: number | null;
+}
+
+export interface SilenceOptions {
+  readonly holdMs: number;
+  readonly timeoutMs: number;
+  /** Ends the wait. */
+  readonly hurry: AbortSignal;
 }
 
 const GOODBYE_MS = 500;
@@ -27,8 +36,7 @@ const PINGS_MIN = 8;
 export async function watchSilence(
   route: Route,
   requestText: () => string,
-  holdMs: number,
-  timeoutMs: number,
+  { holdMs, timeoutMs, hurry }: SilenceOptions,
 ): Promise<SilenceStep | null> {
   const [silent, pinging] = await Promise.all([
     openTunnel(route, requestText(), timeoutMs),
@@ -40,21 +48,38 @@ export async function watchSilence(
   }
   const pingEveryMs = Math.min(PING_EVERY_MS_MAX, holdMs / PINGS_MIN);
   const [silentWatched, pingingWatched] = await Promise.all([
-    watch(silent.tunnel, holdMs, Number.POSITIVE_INFINITY),
-    watch(pinging.tunnel, holdMs, pingEveryMs),
+    watch(silent.tunnel, holdMs, Number.POSITIVE_INFINITY, hurry),
+    watch(pinging.tunnel, holdMs, pingEveryMs, hurry),
   ]);
-  return { holdMs, pingEveryMs, silent: silentWatched, pinging: pingingWatched };
+  const isCutShort = [silentWatched, pingingWatched].some(
+    (each) => each.end === null && each.livedMs < holdMs,
+  );
+  return {
+    holdMs,
+    pingEveryMs,
+    silent: silentWatched,
+    pinging: pingingWatched,
+    cutShortMs: hurry.aborted && isCutShort ? Math.max(silentWatched.livedMs, pingingWatched.livedMs) : null,
+  };
 }
 
-async function watch(tunnel: Tunnel, holdMs: number, pingEveryMs: number): Promise<Watched> {
-  const isOver = (): boolean => tunnel.isOver;
+async function watch(
+  tunnel: Tunnel,
+  holdMs: number,
+  pingEveryMs: number,
+  hurry: AbortSignal,
+): Promise<Watched> {
+  const isOver = (): boolean => tunnel.isOver || hurry.aborted;
+  const wake = (): void => tunnel.wake();
+  hurry.addEventListener("abort", wake);
   let pingsSent = 0;
   for (;;) {
     const livedMs = performance.now() - tunnel.openedAtMs;
-    if (livedMs >= holdMs || tunnel.isOver) break;
+    if (livedMs >= holdMs || isOver()) break;
     await tunnel.until(isOver, Math.min(pingEveryMs, holdMs - livedMs));
-    if (!tunnel.isOver && performance.now() - tunnel.openedAtMs < holdMs) tunnel.ping(`hold ${pingsSent++}`);
+    if (!isOver() && performance.now() - tunnel.openedAtMs < holdMs) tunnel.ping(`hold ${pingsSent++}`);
   }
+  hurry.removeEventListener("abort", wake);
   const watched = {
     end: tunnel.end,
     livedMs: tunnel.end?.ms ?? performance.now() - tunnel.openedAtMs,

@@ -84,6 +84,11 @@ export class Tunnel {
     return isDone();
   }
 
+  /** Lets {@link until} look again at once. */
+  wake(): void {
+    this.#wire.wake();
+  }
+
   /** As {@link until}, but gives up only when for so long nothing has moved: large messages take their time. */
   async untilStalled(isDone: () => boolean, timeoutMs: number): Promise<boolean> {
     for (;;) {

@@ -63,13 +63,22 @@ export interface Walk {
 /** What the doctor is doing, for who waits. */
 export type Stage = "names" | "tcp" | "tls" | "handshake" | "controls" | "conversation" | "silence";
 
-export type OnStage = (stage: Stage) => void;
+/** Who waits for the walk. */
+export interface Company {
+  /** Told what the doctor is doing. */
+  readonly onStage: (stage: Stage) => void;
+  /** Has had enough of watching idle tunnels: what has been seen until then is to do. */
+  readonly hurry: AbortSignal;
+}
+
+/** Nobody who would have to be told anything. */
+export const ALONE: Company = { onStage: () => {}, hurry: new AbortController().signal };
 
 const MAX_MESSAGE_BYTES_USUAL = 262_144;
 
-export async function walk(options: WalkOptions, onStage: OnStage = () => {}): Promise<Walk> {
+export async function walk(options: WalkOptions, company: Company): Promise<Walk> {
   const startedMs = performance.now();
-  const found = await walkAll(options, onStage);
+  const found = await walkAll(options, company);
   return { ...NOTHING, ...found, ms: performance.now() - startedMs };
 }
 
@@ -88,8 +97,9 @@ const NOTHING: Omit<Walk, "url" | "ms"> = {
   opaque: null,
 };
 
-async function walkAll(options: WalkOptions, onStage: OnStage): Promise<Found> {
+async function walkAll(options: WalkOptions, company: Company): Promise<Found> {
   const { timeoutMs } = options;
+  const { onStage } = company;
   const url = readUrl(options.url);
   const { target } = url;
   if (target === null) return { url };
@@ -115,14 +125,14 @@ async function walkAll(options: WalkOptions, onStage: OnStage): Promise<Found> {
     tls: target.scheme === "wss" ? tlsOfTarget : null,
   };
   if (route.tls === null)
-    return { url, page, names, tcp, ...(await walkHttp(options, target, route, onStage)) };
+    return { url, page, names, tcp, ...(await walkHttp(options, target, route, company)) };
   onStage("tls");
   const tls = await probeTls(route, target.host, timeoutMs);
   if (tls.outcome !== "established") {
     const controls = await tryOtherScheme(options, target, route);
     return { url, page, names, tcp, tls, controls };
   }
-  const http = await walkHttp(options, target, route, onStage);
+  const http = await walkHttp(options, target, route, company);
   const outcome = http.handshake?.outcome;
   // TLS 1.3 may refuse a client once it seems done; a session of HTTP/2 does not notice, and would wait in vain.
   const isRefused = outcome?.kind === "ended" && outcome.detail !== "";
@@ -137,7 +147,7 @@ async function walkHttp(
   options: WalkOptions,
   target: Target,
   route: Route,
-  onStage: OnStage,
+  { onStage, hurry }: Company,
 ): Promise<Partial<Walk>> {
   const { timeoutMs } = options;
   const handshaking = handshakeOptions(options, target);
@@ -168,7 +178,7 @@ async function walkHttp(
   ]);
   if (options.holdMs === 0) return { handshake, controls, conversation, opaque };
   onStage("silence");
-  const silence = await watchSilence(route, newRequest, options.holdMs, timeoutMs);
+  const silence = await watchSilence(route, newRequest, { holdMs: options.holdMs, timeoutMs, hurry });
   return { handshake, controls, conversation, opaque, silence };
 }
 

@@ -86,6 +86,11 @@ export class Wire {
     }
   }
 
+  /** Lets {@link change} return at once, though nothing has changed. */
+  wake(): void {
+    this.#tell();
+  }
+
   destroy(): void {
     this.socket.destroy();
   }

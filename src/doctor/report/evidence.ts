@@ -32,6 +32,17 @@ export function evidenceSteps(walk: Walk): readonly EvidenceStep[] {
   return steps.filter(({ lines }) => lines.length > 0);
 }
 
+/** What a reader has to know before the verdict, where idle tunnels were not watched for as long as was asked for. */
+export function cutShortWords({ silence }: Walk): Words | null {
+  if (silence === null || silence.cutShortMs === null) return null;
+  const watched = duration(silence.cutShortMs);
+  const wanted = duration(silence.holdMs);
+  return words(
+    `The hold was cut short: idle tunnels were watched for ${watched} of ${wanted}, and what comes later is not known.`,
+    `观察被提前中断：只观察了静默连接 ${watched}（共 ${wanted}），之后的情况未知。`,
+  );
+}
+
 export function duration(ms: number): string {
   return ms < 10 ? `${ms.toFixed(1)} ms` : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }

@@ -3,7 +3,7 @@ import type { Diagnosis } from "../diagnose.ts";
 import { graveRemarks, remarkWords } from "../verdict/configuration.ts";
 import { fillIn } from "../verdict/verdict.ts";
 import type { Words } from "../words.ts";
-import { evidenceSteps } from "./evidence.ts";
+import { cutShortWords, evidenceSteps } from "./evidence.ts";
 import { browserMessages } from "./messages.ts";
 import { chosenMends } from "./mends.ts";
 import { printable } from "./printable.ts";
@@ -18,6 +18,8 @@ export function markdownReport(diagnosis: Diagnosis, { language, product }: Text
     `**${HEADLINES[verdict.state][language]}**`,
     "",
   ];
+  const cutShort = cutShortWords(front);
+  if (cutShort !== null) lines.push(cutShort[language], "");
   if (verdict.comparison !== null) lines.push(verdict.comparison[language], "");
   for (const cause of verdict.causes) {
     const { illness, certainty, support, values } = cause;

@@ -4,7 +4,7 @@ import { graveRemarks, remarkWords } from "../verdict/configuration.ts";
 import type { Cause, Product } from "../verdict/illness.ts";
 import { fillIn } from "../verdict/verdict.ts";
 import type { Language, Words } from "../words.ts";
-import { duration, type EvidenceStep, evidenceSteps } from "./evidence.ts";
+import { cutShortWords, duration, type EvidenceStep, evidenceSteps } from "./evidence.ts";
 import { browserMessages } from "./messages.ts";
 import { chosenMends, otherProducts } from "./mends.ts";
 import { padColumns, printable } from "./printable.ts";
@@ -21,6 +21,8 @@ export function textReport(diagnosis: Diagnosis, options: TextOptions): string {
   const { language } = options;
   const [first, ...others] = verdict.causes;
   const lines: string[] = [headline(diagnosis, language), ""];
+  const cutShort = cutShortWords(front);
+  if (cutShort !== null) lines.push(cutShort[language], "");
   if (verdict.comparison !== null) lines.push(verdict.comparison[language], "");
   if (first !== undefined) lines.push(...causeLines(first, diagnosis, options), "");
   if (others.length > 0) {
