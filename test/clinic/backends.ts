@@ -157,6 +157,14 @@ export const BACKEND_PATIENTS: readonly Patient[] = [
     },
   },
   {
+    made: "an application whose handler returns at once, so that it closes with 1000",
+    illness: "closed-at-once",
+    notInBrowser: "the console says nothing: the CloseEvent has the code",
+    admit: async () => [
+      `ws://${(await startApplication({ onSocket: (socket) => socket.close(1000) })).address}/chat`,
+    ],
+  },
+  {
     made: "an application that crashes once the WebSocket is open",
     illness: "closed-at-once",
     notInBrowser: "the console says nothing: the CloseEvent has code 1006",

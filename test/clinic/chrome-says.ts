@@ -20,6 +20,20 @@ export const CHROME_SAYS: Readonly<Record<string, string>> = {
     "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 200",
   "nginx whose proxy_pass takes a prefix away that the application wants: the library ws answers 400 on every path but its own":
     "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 400",
+  "nginx whose location /socket.io/ has a proxy_pass that ends in a slash: Socket.IO is asked for /":
+    "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 400",
+  "nginx with proxy_pass http://$backend/, which sends every path to /":
+    "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 400",
+  "nginx with proxy_pass http:// before another nginx, which wants TLS (400 from behind), ws":
+    "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 400",
+  "nginx with proxy_pass http:// before a Node server with TLS (502), and --backend wss://":
+    "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 502",
+  "nginx with auth_request, and nobody who is logged in":
+    "WebSocket connection to '{url}' failed: HTTP Authentication failed; no valid credentials available",
+  "nginx with auth_request to a path that nobody serves (500)":
+    "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 500",
+  "nginx with proxy_protocol on its listen line, and nobody who sends the PROXY header":
+    "WebSocket connection to '{url}' failed: Connection closed before receiving a handshake response",
   "nginx with location /websocket/, and a URL without the slash at its end (301)":
     "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 301",
   "nginx whose location does not match, so that another one hands the path to a program that never answers (504)":

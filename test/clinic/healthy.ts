@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { within } from "../rig/deadline.ts";
 import { leafCertificate, leafFiles } from "../rig/certificates.ts";
 import { obtain } from "../rig/ledger.ts";
+import { startNameServer } from "../rig/name-server.ts";
 import { type Proxy, startGate, startNginx } from "../rig/proxy-process.ts";
 import { startApplication } from "./applications.ts";
 import { haproxyForMembers } from "./other-proxies.ts";
@@ -78,6 +79,28 @@ export const HEALTHY: readonly Patient[] = [
     made: "ws by a name with addresses of both families, of which the server has one",
     illness: null,
     admit: async () => [`ws://localhost:${(await startApplication()).port}/chat`],
+  },
+  {
+    made: "ws by a name whose AAAA record leads nowhere",
+    illness: null,
+    admit: async () => {
+      const { port } = await startApplication();
+      const { address } = await startNameServer({ "chat.test": ["127.0.0.1", "2001:db8:0:0:0:0:0:1"] });
+      return [`ws://chat.test:${port}/chat`, "--dns", address, "--timeout", "1s"];
+    },
+  },
+  {
+    made: "nginx that listens on IPv6 alone, by a name with both records",
+    illness: null,
+    needs: ["nginx"],
+    admit: async () => {
+      const application = await startApplication();
+      const proxy = await startNginx({
+        http: `server { listen [::1]:{{port:front}}; location / { proxy_pass http://${application.address}; ${LINES} } }`,
+      });
+      const { address } = await startNameServer({ "chat.test": ["127.0.0.1", "0:0:0:0:0:0:0:1"] });
+      return [`ws://chat.test:${proxy.port()}/chat`, "--dns", address];
+    },
   },
   {
     made: "wss straight to a Node server, with a full chain",

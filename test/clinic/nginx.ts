@@ -1,6 +1,6 @@
 /** Debian's nginx with each fault of the articles. */
 import { startFaultyBackend, startWebSocketBackend } from "../rig/backends.ts";
-import { type LeafOptions, leafFiles } from "../rig/certificates.ts";
+import { type LeafOptions, leafCertificate, leafFiles } from "../rig/certificates.ts";
 import { type Proxy, startNginx } from "../rig/proxy-process.ts";
 import { connectWebSocket } from "../rig/websocket-clients.ts";
 import { startApplication, startRefuser } from "./applications.ts";
@@ -151,13 +151,111 @@ export const NGINX_PATIENTS: readonly Patient[] = [
   },
   {
     made: "nginx whose proxy_pass takes a prefix away that the application wants: the library ws answers 400 on every path but its own",
-    illness: "handshake-refused",
+    illness: "path-not-routed",
     admit: async () => {
       const application = await startApplication({ webSocket: { path: "/chat/room" } });
       const proxy = await nginx(
         `location /chat/ { proxy_pass http://${application.address}/; ${RIGHT_LINES} }`,
       );
       return [proxy.url("ws", "/chat/room")];
+    },
+  },
+  {
+    made: "nginx whose location /socket.io/ has a proxy_pass that ends in a slash: Socket.IO is asked for /",
+    illness: "path-not-routed",
+    admit: async () => {
+      const application = await startApplication({ webSocket: { path: "/socket.io/" } });
+      const proxy = await nginx(
+        `location /socket.io/ { proxy_pass http://${application.address}/; ${RIGHT_LINES} }`,
+      );
+      return [proxy.url("ws", "/socket.io/?EIO=4&transport=websocket")];
+    },
+  },
+  {
+    made: "nginx with proxy_pass http://$backend/, which sends every path to /",
+    illness: "path-not-routed",
+    admit: async () => {
+      const application = await startApplication({ webSocket: { path: "/chat" } });
+      const proxy = await nginx(
+        `set $backend ${application.address}; location /chat { proxy_pass http://$backend/; ${RIGHT_LINES} }`,
+      );
+      return [proxy.url("ws", "/chat")];
+    },
+  },
+  {
+    made: "nginx with proxy_pass http:// before another nginx, which wants TLS (400 from behind), ws",
+    illness: "backend-wants-tls",
+    admit: async () => {
+      const inner = await nginxWithTls("return 204;");
+      const proxy = await nginx(`location / { proxy_pass http://127.0.0.1:${inner.port()}; ${RIGHT_LINES} }`);
+      return [proxy.url("ws", "/chat")];
+    },
+  },
+  {
+    made: "the same for wss",
+    illness: "backend-wants-tls",
+    notInBrowser: UNTRUSTED,
+    admit: async () => {
+      const inner = await nginxWithTls("return 204;");
+      const proxy = await nginxWithTls(
+        `location / { proxy_pass http://127.0.0.1:${inner.port()}; ${RIGHT_LINES} }`,
+      );
+      return [proxy.url("wss", "/chat"), "--ca", "{{ca}}"];
+    },
+  },
+  {
+    made: "nginx with proxy_pass http:// before a Node server with TLS (502), and --backend wss://",
+    illness: "backend-wants-tls",
+    admit: async () => {
+      const { cert, key } = await leafCertificate();
+      const { address } = await startApplication({ tls: { cert, key } });
+      const proxy = await nginx(`location / { proxy_pass http://${address}; ${RIGHT_LINES} }`);
+      return [proxy.url("ws", "/chat"), "--backend", `wss://${address}/chat`, "--ca", "{{ca}}"];
+    },
+  },
+  {
+    made: "nginx with auth_request, and nobody who is logged in",
+    illness: "authentication-required",
+    admit: async () => {
+      const application = await startApplication();
+      const { address } = await startRefuser(401, "who are you?");
+      const proxy = await nginx(
+        `location = /auth { internal; proxy_pass http://${address}; }
+         location / { auth_request /auth; proxy_pass http://${application.address}; ${RIGHT_LINES} }`,
+      );
+      return [proxy.url("ws", "/chat")];
+    },
+  },
+  {
+    made: "nginx with auth_request to a path that nobody serves (500)",
+    illness: "server-error",
+    admit: async () => {
+      const proxy = await nginx("root html; location / { auth_request /auth; }");
+      return [proxy.url("ws", "/chat")];
+    },
+  },
+  {
+    made: "nginx with proxy_protocol on its listen line, and nobody who sends the PROXY header",
+    illness: "connections-cut",
+    admit: async () => {
+      const proxy = await startNginx({
+        http: "server { listen 127.0.0.1:{{port:front}} proxy_protocol; }",
+        tolerates: [/./],
+      });
+      return [proxy.url("ws", "/chat")];
+    },
+  },
+  {
+    made: "nginx with limit_req and no burst: the first handshake passes, and a reconnect does not",
+    illness: "rate-limited",
+    notInBrowser: "the first WebSocket opens",
+    admit: async () => {
+      const application = await startApplication();
+      const proxy = await nginx(
+        `location / { limit_req zone=ws; proxy_pass http://${application.address}; ${RIGHT_LINES} }`,
+        "limit_req_zone $binary_remote_addr zone=ws:1m rate=1r/m;",
+      );
+      return [proxy.url("ws", "/chat")];
     },
   },
   {

@@ -16,6 +16,7 @@ import { type PageStep, probePage } from "./page.ts";
 import { type SilenceStep, watchSilence } from "./silence.ts";
 import { type TcpStep, tryAddresses } from "./tcp.ts";
 import { type ClientCertificate, probeTls, type TlsStep, tlsOptions } from "./tls.ts";
+import { PLAIN_ON_TLS_BODY } from "./plain-on-tls.ts";
 import { readUrl, type Target, type UrlStep } from "./url.ts";
 import type { Route } from "./wire.ts";
 
@@ -153,14 +154,15 @@ async function walkHttp(
   const handshaking = handshakeOptions(options, target);
   const newRequest = (): string => requestText(target, handshaking);
   onStage("handshake");
-  const always = sendControls(route, target, handshaking, alwaysVariants(handshaking), timeoutMs);
+  // Alone, as a browser's: a limit on handshakes must not meet the doctor's others first.
   const handshake = await exchange(route, newRequest(), timeoutMs);
+  const always = sendControls(route, target, handshaking, alwaysVariants(handshaking), timeoutMs);
   if (!isAccepted(handshake)) {
     onStage("controls");
     const [first, others, otherScheme, opaque] = await Promise.all([
       always,
       sendControls(route, target, handshaking, failureVariants(target), timeoutMs),
-      route.tls === null && handshake.outcome.kind !== "answer" ? tryOtherScheme(options, target, route) : [],
+      route.tls === null && mayWantTls(handshake) ? tryOtherScheme(options, target, route) : [],
       options.layer4 ? probeOpaque(route, newRequest(), timeoutMs) : null,
     ]);
     return { handshake, controls: [...first, ...others, ...otherScheme], opaque };
@@ -180,6 +182,11 @@ async function walkHttp(
   onStage("silence");
   const silence = await watchSilence(route, newRequest, { holdMs: options.holdMs, timeoutMs, hurry });
   return { handshake, controls, conversation, opaque, silence };
+}
+
+/** No answer, or one that says that TLS was expected, here or by somebody further behind. */
+function mayWantTls({ outcome }: Exchange): boolean {
+  return outcome.kind !== "answer" || PLAIN_ON_TLS_BODY.test(outcome.body);
 }
 
 function handshakeOptions(options: WalkOptions, target: Target): HandshakeOptions {

@@ -5,6 +5,7 @@ import type { ControlName } from "../probe/controls.ts";
 import { isAccepted, statusOf } from "../probe/handshake.ts";
 import type { Walk } from "../probe/walk.ts";
 import { type Words, words } from "../words.ts";
+import { pathSeenByApplication } from "./fingerprint.ts";
 import type { Finding } from "./illness.ts";
 
 export function found(certainty: number, ...support: readonly (Words | null)[]): Finding {
@@ -15,6 +16,18 @@ export function found(certainty: number, ...support: readonly (Words | null)[]):
 export function answerOf(walk: Walk): Answer | null {
   const outcome = walk.handshake?.outcome;
   return outcome?.kind === "answer" ? outcome.answer : null;
+}
+
+/**
+ * The path that the application says it was asked for, without its query, in what it answers to the handshake or to the
+ * same GET without an upgrade; null where it says none.
+ */
+export function pathSeen(walk: Walk): string | null {
+  const plain = control(walk, "plain")?.outcome;
+  const seen =
+    pathSeenByApplication(bodyOf(walk)) ??
+    (plain?.kind === "answer" ? pathSeenByApplication(plain.body) : null);
+  return seen?.replace(/\?.*/, "") ?? null;
 }
 
 /** How long that answer took. */
@@ -36,6 +49,13 @@ export function control(walk: Walk, name: ControlName): Exchange | null {
 export function controlOpens(walk: Walk, name: ControlName): boolean {
   const exchange = control(walk, name);
   return exchange !== null && isAccepted(exchange);
+}
+
+/** Whether the port that was asked without TLS takes TLS: it answers by it, or refuses with an alert of its own. */
+export function portTakesTls(walk: Walk): boolean {
+  const outcome = control(walk, "other-scheme")?.outcome;
+  if (outcome?.kind === "answer") return true;
+  return outcome?.kind === "unconnected" && /^ERR_SSL_(TLSV1|TLSV13|SSLV3)_/.test(outcome.code);
 }
 
 export function handshakeOpens(walk: Walk | null): boolean {

@@ -14,6 +14,7 @@ import {
   found,
   handshakeOpens,
   openParent,
+  pathSeen,
   plainIsAlike,
   readsHandshakes,
   statusLine,
@@ -80,6 +81,8 @@ export function recogniseWrongPath(subject: Case): Finding | null {
   const { front, backend } = subject;
   const status = answerOf(front)?.status ?? 0;
   if (!CERTAINTY_BY_STATUS.has(status)) return null;
+  const changed = recogniseChangedPath(front);
+  if (changed !== null) return changed;
   const elsewhere = recogniseElsewhere(front);
   if (elsewhere !== null) return elsewhere;
   const isPage = isFile(front) && plainIsAlike(front);
@@ -97,6 +100,23 @@ export function recogniseWrongPath(subject: Case): Finding | null {
       : null,
     isOwnPage(answerOf(front), bodyOf(front)) ? null : bodyLine(bodyOf(front)),
     backendLine(backend),
+  );
+}
+
+/** The application says itself that it was asked for another path. */
+function recogniseChangedPath(front: Walk): Finding | null {
+  const seen = pathSeen(front);
+  const asked = front.url.target?.path.replace(/\?.*/, "");
+  if (seen === null || asked === undefined || seen === asked) return null;
+  return found(
+    // The part that was taken away may be meant so, and the upgrade lost besides.
+    plainIsAlike(front) ? 0.6 : 0.93,
+    statusLine(front),
+    words(
+      `The application was asked for ${seen}, and the URL says ${asked}: a proxy has changed the path, as a URI in proxy_pass does.`,
+      `应用收到的路径是 ${seen}，而 URL 是 ${asked}：代理改写了路径，例如 proxy_pass 带有 URI 时。`,
+    ),
+    unlikeLine(front),
   );
 }
 

@@ -192,7 +192,7 @@ export const NETWORK_ILLNESSES: readonly Illness[] = [
       const attempts = front.tcp?.attempts ?? [];
       const closed = attempts.filter(({ outcome }) => outcome !== "open");
       return closed.length > 0 && closed.length < attempts.length
-        ? found(1, ...attempts.map(attemptLine))
+        ? found(1, ...[...closed, ...attempts.filter(({ outcome }) => outcome === "open")].map(attemptLine))
         : null;
     },
   },

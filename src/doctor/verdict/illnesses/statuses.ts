@@ -1,4 +1,6 @@
 /** Statuses that say by themselves what is wrong. */
+import { PLAIN_ON_TLS_BODY } from "../../probe/plain-on-tls.ts";
+import { statusOf } from "../../probe/handshake.ts";
 import { FIREFOX_CANNOT, unexpectedCode } from "../browsers.ts";
 import {
   alikeLine,
@@ -7,6 +9,8 @@ import {
   backendLine,
   bodyOf,
   found,
+  handshakeOpens,
+  portTakesTls,
   statusLine,
   unlikeLine,
 } from "../facts.ts";
@@ -35,6 +39,41 @@ function recogniseStatus(statuses: readonly number[], certainty: number): (subje
   };
 }
 
+/** Who answers says that it wants TLS, and it is not the port that was asked. */
+function recogniseTlsBackend({ front, backend }: Case): Finding | null {
+  const said = PLAIN_ON_TLS_BODY.exec(bodyOf(front))?.[0];
+  const isWss = front.url.target?.scheme === "wss";
+  if (said !== undefined && (isWss || !portTakesTls(front)))
+    return found(
+      0.97,
+      statusLine(front),
+      words(`The answer says: "${said}".`, `回答写着：“${said}”。`),
+      isWss
+        ? words("The proxy itself was asked by TLS.", "代理本身是通过 TLS 访问的。")
+        : words("The port itself does not take TLS.", "该端口本身不接受 TLS。"),
+      backendLine(backend),
+    );
+  const isBackendTls = backend?.url.target?.scheme === "wss" && handshakeOpens(backend);
+  return isBackendTls && answerOf(front)?.status === 502
+    ? found(0.96, statusLine(front), backendLine(backend))
+    : null;
+}
+
+/** A browser's first handshake passes, and those right behind it do not. */
+function recogniseLimit({ front }: Case): Finding | null {
+  if (!handshakeOpens(front) || front.conversation !== null) return null;
+  const answers = front.controls.map(({ exchange }) => statusOf(exchange));
+  const refused = answers.find((status) => status === 429 || status === 503);
+  if (refused === undefined || answers.includes(101)) return null;
+  return found(
+    0.9,
+    words(
+      `The first handshake opened a WebSocket, and the next ones, right behind it, were answered ${refused}.`,
+      `第一次握手打开了 WebSocket，紧接着的几次得到 ${refused}。`,
+    ),
+  );
+}
+
 export const STATUS_ILLNESSES: readonly Illness[] = [
   {
     id: "authentication-required",
@@ -59,9 +98,9 @@ export const STATUS_ILLNESSES: readonly Illness[] = [
       ),
       mend(
         "nginx",
-        "Let the WebSocket's location do without.",
-        "让 WebSocket 的 location 不做认证。",
-        "location {path} {\n    auth_basic off;\n}",
+        "Let the WebSocket's location do without, where the application checks by itself.",
+        "如果应用自己会检查：让 WebSocket 的 location 不做认证。",
+        "location {path} {\n    auth_basic off;\n    auth_request off;\n}",
       ),
     ],
     confirm: words('wsgate doctor {url} --header "Cookie: …"', 'wsgate doctor {url} --header "Cookie: …"'),
@@ -114,8 +153,8 @@ export const STATUS_ILLNESSES: readonly Illness[] = [
     mends: [
       mend(
         "nginx",
-        "Compare proxy_pass with what really listens; the error log names the reason.",
-        "核对 proxy_pass 与实际监听地址；错误日志会写明原因。",
+        "Compare proxy_pass with what really listens, and http:// with https://; the error log names the reason.",
+        "核对 proxy_pass 与实际监听地址，以及 http:// 还是 https://；错误日志会写明原因。",
         "proxy_pass http://127.0.0.1:PORT;   # ss -ltnp; tail /var/log/nginx/error.log",
       ),
       mend(
@@ -137,6 +176,51 @@ export const STATUS_ILLNESSES: readonly Illness[] = [
       "在代理机器上：curl -i http://BACKEND{path}。在这里：--backend ws://BACKEND{path}",
     ),
     recognise: recogniseStatus([502, 521, 523, 530], 0.95),
+  },
+  {
+    id: "backend-wants-tls",
+    severity: "sick",
+    title: words(
+      "The proxy speaks plain HTTP to a backend that wants TLS.",
+      "代理用明文 HTTP 访问了要求 TLS 的后端。",
+    ),
+    explanation: words(
+      "The answer comes from behind the proxy: the backend's port takes https and wss only, and proxy_pass says http://. wss:// in the page changes nothing about it.",
+      "回答来自代理后面：后端端口只接受 https 和 wss，而 proxy_pass 写的是 http://。页面里改用 wss:// 无济于事。",
+    ),
+    browsers: unexpectedCode(400, 502),
+    mends: [
+      mend(
+        "nginx",
+        "https:// in proxy_pass; the other line sends the backend's name, for certificates chosen by name.",
+        "proxy_pass 写 https://；另一行发送后端的名字（SNI），供按名字选择证书。",
+        "proxy_pass https://BACKEND;\nproxy_ssl_server_name on;",
+      ),
+      mend(
+        "haproxy",
+        "ssl on the server line.",
+        "server 行加 ssl。",
+        "server a BACKEND ssl verify required ca-file /etc/ssl/certs/ca-certificates.crt",
+      ),
+      mend("caddy", "https:// before the backend.", "后端前写 https://。", "reverse_proxy https://BACKEND"),
+      mend(
+        "apache",
+        "https:// in the ProxyPass, and TLS towards backends switched on.",
+        "ProxyPass 写 https://，并打开到后端的 TLS。",
+        'SSLProxyEngine on\nProxyPass "{path}" "https://BACKEND{path}" upgrade=websocket',
+      ),
+      mend(
+        "ingress-nginx",
+        "The annotation about the backend's protocol.",
+        "声明后端协议的注解。",
+        'nginx.ingress.kubernetes.io/backend-protocol: "HTTPS"',
+      ),
+    ],
+    confirm: words(
+      "On the proxy's machine: curl -ik https://BACKEND{path} gets an answer. From here: --backend wss://BACKEND{path}",
+      "在代理机器上：curl -ik https://BACKEND{path} 能得到回答。在这里：--backend wss://BACKEND{path}",
+    ),
+    recognise: recogniseTlsBackend,
   },
   {
     id: "backend-unavailable",
@@ -173,9 +257,9 @@ export const STATUS_ILLNESSES: readonly Illness[] = [
       ),
       mend(
         "nginx",
-        "limit_conn counts every open tunnel.",
-        "limit_conn 会计入每个打开的隧道。",
-        "limit_conn perip 100;",
+        "nginx's own 503 comes from limit_conn, which counts every open tunnel, or from limit_req, which counts handshakes.",
+        "nginx 自己的 503 来自 limit_conn（计入每个打开的隧道）或 limit_req（计入每次握手）。",
+        "limit_conn perip 100;\nlimit_req zone=ws burst=20 nodelay;",
       ),
     ],
     confirm: words("Look at the proxy's view of its backends.", "查看代理眼中后端的状态。"),
@@ -226,6 +310,12 @@ export const STATUS_ILLNESSES: readonly Illness[] = [
     mends: [
       mend("application", "Its log has the exception.", "异常在应用日志里。"),
       mend(
+        "nginx",
+        "If the page is nginx's own, its error log names the reason: an auth_request that gets neither 2xx nor 401 or 403, a rewrite that goes round in circles, a file that may not be read.",
+        "如果页面是 nginx 自己的，错误日志写明原因：auth_request 得到的既不是 2xx 也不是 401、403，rewrite 循环，或文件无权读取。",
+        "tail /var/log/nginx/error.log",
+      ),
+      mend(
         "apache",
         '"No protocol handler was valid for the URL" in its error log: the module is not loaded. mod_proxy_wstunnel serves ws:// before 2.4.47, mod_proxy_http from then on.',
         "错误日志里有 “No protocol handler was valid for the URL”：缺少模块。2.4.47 之前由 mod_proxy_wstunnel 处理 ws://，之后由 mod_proxy_http 处理。",
@@ -242,22 +332,27 @@ export const STATUS_ILLNESSES: readonly Illness[] = [
   {
     id: "rate-limited",
     severity: "sick",
-    title: words("The server limits how often one may connect (429).", "服务器限制了连接频率（429）。"),
+    title: words("The server limits how often one may connect.", "服务器限制了连接频率。"),
     explanation: words(
       "A reconnect loop without a growing delay brings this about.",
       "没有退避的重连循环会造成这种情况。",
     ),
-    browsers: unexpectedCode(429),
+    browsers: unexpectedCode(429, 503),
     mends: [
       mend(
         "client",
         "Wait longer after each failure, with a random part.",
         "每次失败后等待更久，并加入随机量。",
       ),
-      mend("nginx", "Allow a burst.", "允许突发。", "limit_req zone=ws burst=50 nodelay;"),
+      mend(
+        "nginx",
+        "Allow a burst: nginx answers 503 (limit_req_status) to all that is above the rate.",
+        "允许突发：超出速率的请求 nginx 一律回答 503（limit_req_status）。",
+        "limit_req zone=ws burst=50 nodelay;",
+      ),
     ],
     confirm: words("Wait a minute, and try again.", "等一分钟再试。"),
-    recognise: recogniseStatus([429], 0.96),
+    recognise: (subject) => recogniseStatus([429], 0.96)(subject) ?? recogniseLimit(subject),
   },
   {
     id: "head-too-large",

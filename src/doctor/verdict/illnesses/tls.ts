@@ -1,15 +1,12 @@
 /** TLS where there is none, none where there is some, and TLS that does not come about. */
 import { header } from "../../probe/exchange.ts";
+import { PLAIN_ON_TLS_BODY } from "../../probe/plain-on-tls.ts";
 import type { Walk } from "../../probe/walk.ts";
 import { verbatim, words } from "../../words.ts";
 import { FIREFOX_CANNOT, connectionError } from "../browsers.ts";
-import { answerOf, bodyOf, control, controlOpens, found } from "../facts.ts";
+import { answerOf, bodyOf, control, controlOpens, found, portTakesTls } from "../facts.ts";
 import type { Case, Finding, Illness } from "../illness.ts";
 import { mend } from "../mends.ts";
-
-/** Bodies with which servers answer plain HTTP on a port of TLS. */
-const PLAIN_ON_TLS_BODY =
-  /plain HTTP request was sent to HTTPS port|HTTP request to an HTTPS server|speaking plain HTTP to an SSL-enabled server/i;
 
 function plainToTls({ front }: Case): Finding | null {
   if (front.url.target?.scheme !== "ws" || front.handshake === null) return null;
@@ -20,6 +17,8 @@ function plainToTls({ front }: Case): Finding | null {
   const opensWithTls = controlOpens(front, "other-scheme");
   const tlsAnswer = control(front, "other-scheme")?.outcome.kind === "answer";
   const isNoAnswer = outcome.kind !== "answer";
+  // A proxy without TLS passes on what the backend says: then it is not this port that wants it.
+  if (said !== undefined && !portTakesTls(front)) return null;
   if (said === undefined && !isAlert && !(isNoAnswer && tlsAnswer)) return null;
   return found(
     said !== undefined || isAlert || opensWithTls ? 0.99 : 0.9,

@@ -102,6 +102,24 @@ function recogniseDroppedPings({ front }: Case): Finding | null {
 
 const NO_MESSAGE = { ...ABNORMAL_CLOSE, chrome: ["CloseEvent code 1006, no message in the console"] };
 
+/** What a Close code says about the one who sends it (RFC 6455 section 7.4.1). */
+const MEANING_OF_CODE: Readonly<Record<number, Words>> = {
+  1000: words(
+    "1000 is an ordinary end: the handler has finished, as one does that returns instead of waiting for messages.",
+    "1000 是正常结束：处理函数已经返回，没有等待消息。",
+  ),
+  1001: words("1001: the server is going away.", "1001：服务器正在退出。"),
+  1002: words("1002: it saw a fault in the protocol.", "1002：它认为协议有错。"),
+  1003: words("1003: it does not take this kind of data.", "1003：它不接受这类数据。"),
+  1008: words(
+    "1008: a rule of the application's, mostly about credentials or origin.",
+    "1008：违反应用的规则，多半是凭证或来源。",
+  ),
+  1011: words("1011: an exception in the application.", "1011：应用抛出异常。"),
+  1012: words("1012: the server restarts.", "1012：服务器正在重启。"),
+  1013: words("1013: it is overloaded; try again later.", "1013：过载，稍后再试。"),
+};
+
 export const TUNNEL_ILLNESSES: readonly Illness[] = [
   {
     id: "closed-at-once",
@@ -121,12 +139,6 @@ export const TUNNEL_ILLNESSES: readonly Illness[] = [
         "Look into its log for this moment: authentication, an exception in the connection handler.",
         "查看此刻的应用日志：认证，或连接处理函数里的异常。",
       ),
-      mend(
-        "nginx",
-        "A 101 without Connection: upgrade towards the backend is half a tunnel: set both headers.",
-        "只转发一半的头会造成半个隧道：两个头都要设置。",
-        "proxy_set_header Upgrade $http_upgrade;\nproxy_set_header Connection $connection_upgrade;",
-      ),
     ],
     confirm: words(
       "CloseEvent.code and CloseEvent.reason in the page.",
@@ -135,7 +147,11 @@ export const TUNNEL_ILLNESSES: readonly Illness[] = [
     recognise: ({ front: { conversation } }) =>
       conversation === null || conversation.earlyEnd === null
         ? null
-        : found(0.95, endWords(conversation.earlyEnd)),
+        : found(
+            0.95,
+            endWords(conversation.earlyEnd),
+            MEANING_OF_CODE[conversation.earlyEnd.code ?? 0] ?? null,
+          ),
   },
   {
     id: "frames-broken",

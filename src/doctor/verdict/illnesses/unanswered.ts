@@ -187,6 +187,12 @@ export const UNANSWERED_ILLNESSES: readonly Illness[] = [
         "检查该端口上的程序以及其后端的健康状态。",
       ),
       mend(
+        "nginx",
+        "proxy_protocol on the listen line wants a PROXY header of everybody who connects: take it away where nothing in front sends one.",
+        "listen 行的 proxy_protocol 要求每个连接都带 PROXY 头：前面没有设备发送时要去掉。",
+        "listen {port};   # without proxy_protocol",
+      ),
+      mend(
         "haproxy",
         "accept-proxy on the bind line wants a PROXY header.",
         "bind 行的 accept-proxy 要求 PROXY 头。",
