@@ -167,6 +167,21 @@ location /ws/ { proxy_pass http://${backend.address}; proxy_set_header Upgrade $
   expect(certainty(run.stdout)).toBeGreaterThan(certainty(without.stdout));
 });
 
+test("asks about the location that takes the URL's path, whatever it is called", async (context) => {
+  requires(context, "nginx");
+  const backend = await startWebSocketBackend();
+  const proxy = await startNginx({
+    http: `upstream app { server ${backend.address}; keepalive 16; }
+server { listen 127.0.0.1:{{port:front}};
+location /chat { proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ""; } }`,
+  });
+  const config = join(temporaryFolder(), "nginx.conf");
+  writeFileSync(config, proxy.read("conf/nginx.conf"));
+  const run = await runGate(["doctor", proxy.url("ws", "/chat"), "--config", config]);
+  expect(run.stdout).toMatch(/^Sick \(upgrade-lost, very likely\)/);
+  expect(run.stdout).toMatch(/nginx\.conf:\d+: .*\(upgrade-(headers-missing|half-set)\)/);
+});
+
 test("leaves every tunnel with a Close frame, so that no log shows 1006", async () => {
   const codes: number[] = [];
   const backend = await startWebSocketBackend({

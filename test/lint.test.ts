@@ -304,6 +304,30 @@ http { gzip on; lua_shared_dict d 1m; server { listen 80; location ~ \\.php$ { f
     expect(stdout).not.toContain("failed (2:");
   });
 
+  test.each([
+    ["the longest prefix", "/app/room", "3000"],
+    ["an exact location", "/app", "3001"],
+    ["a regular expression before a prefix", "/v2/room", "3002"],
+    ["a prefix before a regular expression, where it says so", "/kept/v2/room", "3003"],
+    ["a nested location", "/nested/inner/room", "3004"],
+    ["the path of a URL", "wss://example.com/app/room?token=1", "3000"],
+  ])("--socket names a location by the path that it takes: %s", async (_, socket, port) => {
+    const location = (head: string, number: string, inner = "") =>
+      `location ${head} { proxy_pass http://127.0.0.1:${number}; ${inner} }\n`;
+    const text = `events { worker_connections 4096; }
+http { server { listen 80;
+${location("/app/", "3000")}${location("= /app", "3001")}${location("~ v\\d/", "3002")}${location("^~ /kept/", "3003")}
+${location("/nested/", "3005", `\n${location("/nested/inner/", "3004")}`)}
+${location("/", "3006")} } }
+`;
+    const findings = async (...args: string[]): Promise<readonly string[]> => {
+      const { stdout } = await lintIn({ "nginx.conf": text }, "--rule", "upgrade-headers-missing", ...args);
+      return [...stdout.matchAll(/127\.0\.0\.1:(\d+)/g)].map(([, number = ""]) => number);
+    };
+    expect(await findings("nginx.conf")).toEqual([]);
+    expect(new Set(await findings("--socket", socket, "nginx.conf"))).toEqual(new Set([port]));
+  });
+
   test("--for leaves out what does not matter to the program that runs the file", async () => {
     const text = WHOLE.replace(
       "listen 80;",

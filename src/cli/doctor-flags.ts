@@ -10,6 +10,7 @@ import { describeOpensslError } from "../base/openssl-error.ts";
 import { parseSize, parseTimeMs } from "../base/units.ts";
 import type { DiagnoseOptions } from "../doctor/diagnose.ts";
 import { lint } from "../doctor/lint/lint.ts";
+import { readUrl } from "../doctor/probe/url.ts";
 import type { ClientCertificate } from "../doctor/probe/tls.ts";
 import type { WalkOptions } from "../doctor/probe/walk.ts";
 import { isToken } from "../http/tokens.ts";
@@ -125,7 +126,7 @@ export function readDoctorCommand(argv: readonly string[]): DoctorCommand | "hel
           address: readResolve(values.resolve ?? [], values.backend),
         };
   return {
-    diagnose: { front, backend, remarks: values.config === undefined ? [] : lintFile(values.config) },
+    diagnose: { front, backend, remarks: values.config === undefined ? [] : lintFile(values.config, url) },
     format: values.json === true ? "json" : values.markdown === true ? "markdown" : "text",
     language: readLanguage(values.lang ?? "en"),
     product: readProduct(values.for),
@@ -133,9 +134,11 @@ export function readDoctorCommand(argv: readonly string[]): DoctorCommand | "hel
 }
 
 /** What `wsgate lint` says about the file. */
-function lintFile(path: string): readonly Remark[] {
+function lintFile(path: string, url: string): readonly Remark[] {
   readFile(path);
-  const { findings } = lint({ file: resolve(path), modules, target: "nginx", nginxVersion: null });
+  const target = readUrl(url).target?.path.replace(/\?.*/s, "");
+  const sockets = target === undefined ? [] : [target];
+  const { findings } = lint({ file: resolve(path), modules, target: "nginx", nginxVersion: null, sockets });
   return findings.map(({ rule, severity, span, message, help }) => ({
     rule,
     severity,

@@ -6,6 +6,8 @@ import { rules } from "../doctor/lint/rules/index.ts";
 export interface LintFlags {
   readonly files: readonly string[];
   readonly prefix: string | null;
+  /** Paths to which WebSockets come. */
+  readonly sockets: readonly string[];
   readonly format: "text" | "json" | "sarif";
   readonly rules: readonly Rule[] | null;
   /** The least grave that is shown. */
@@ -30,6 +32,7 @@ Says what is wrong with WebSockets in an nginx configuration, from its text alon
 includes are followed; a file that is meant to be included is taken for one. FILE may be -, for what nginx -T writes.
 
   -p, --prefix DIR          the folder that relative includes belong to (default: that of FILE)
+      --socket PATH         WebSockets come to this path, whatever its location is called; may be repeated
       --for nginx|wsgate    only what matters to the program that runs the file (default: to either, and to wsgate
                             alone where the file has directives that nginx does not know)
       --nginx-version X.Y.Z of the nginx that runs the file, if it is not to be any
@@ -71,6 +74,7 @@ function readFlags(args: readonly string[]): LintFlags {
     allowPositionals: true,
     options: {
       prefix: { type: "string", short: "p" },
+      socket: { type: "string", multiple: true },
       for: { type: "string" },
       "nginx-version": { type: "string" },
       rule: { type: "string", multiple: true },
@@ -98,6 +102,7 @@ function readFlags(args: readonly string[]): LintFlags {
   return {
     files: positionals,
     prefix: values.prefix ?? null,
+    sockets: (values.socket ?? []).map(readPath),
     format: values.json === true ? "json" : values.sarif === true ? "sarif" : "text",
     rules: values.rule === undefined ? null : values.rule.flatMap((names) => names.split(",")).map(findRule),
     severity: oneOf("severity", values.severity ?? "info", ["error", "warning", "info"]),
@@ -123,6 +128,13 @@ function oneOf<T extends string>(flag: string, value: string, allowed: readonly 
   const found = allowed.find((each) => each === value);
   if (found === undefined) throw new Error(`--${flag} takes ${allowed.join(", ")}, not "${value}"`);
   return found;
+}
+
+/** The path of a URL will do. */
+function readPath(text: string): string {
+  const path = text.replace(/^[a-z]+:\/\/[^/]*/i, "").replace(/[?#].*/s, "");
+  if (path.startsWith("/")) return path;
+  throw new Error(`--socket takes a path such as /chat, not "${text}"`);
 }
 
 function readVersion(text: string): readonly number[] {

@@ -54,6 +54,7 @@ function optionsFor(file: string, flags: LintFlags): LintOptions {
     target: flags.target,
     nginxVersion: flags.nginxVersion,
     ...(flags.prefix === null ? {} : { prefix: resolve(flags.prefix) }),
+    sockets: flags.sockets,
     ...(flags.rules === null ? {} : { rules: flags.rules }),
   };
 }

@@ -7,6 +7,7 @@ import type { Directive, Tree } from "../../config/tree.ts";
 import { type Level, own, ownAll, readLevels, withDescendants } from "./levels.ts";
 import { type Proxy, readProxy } from "./proxy.ts";
 import { type Evidence, weighEvidence } from "./evidence.ts";
+import { patternMatches } from "./patterns.ts";
 import { cutAtMissingSemicolons, type Repaired } from "./semicolons.ts";
 
 export interface Configuration {
@@ -78,8 +79,18 @@ export interface MapBlock {
   readonly entries: readonly Directive[];
 }
 
+export interface ReadOptions {
+  readonly lacksIncludes?: boolean;
+  /** Paths of which somebody has said that WebSockets come to them. */
+  readonly sockets?: readonly string[];
+}
+
 /** Reads a tree. Never fails: what is malformed is left out, since nginx's own messages speak of it. */
-export function readConfiguration(tree: Tree, index: RowIndex, lacksIncludes = false): Configuration {
+export function readConfiguration(
+  tree: Tree,
+  index: RowIndex,
+  { lacksIncludes = false, sockets = [] }: ReadOptions = {},
+): Configuration {
   const { directives, missing } = cutAtMissingSemicolons(tree.directives, index);
   const main = readLevels(directives);
   const levels = withDescendants(main);
@@ -105,7 +116,10 @@ export function readConfiguration(tree: Tree, index: RowIndex, lacksIncludes = f
     for (const map of level.directives.flatMap(readMap)) maps.set(map.variable, map);
   const tlsAddresses = readTlsAddresses(levels);
   for (const level of levels) {
-    if (level.kind === "server") servers.push(readServer(level, tlsAddresses, configuration, locations));
+    if (level.kind !== "server") continue;
+    const server = readServer(level, tlsAddresses, configuration, locations);
+    for (const path of sockets) noteSocket(server, path);
+    servers.push(server);
   }
   // A fragment may begin inside a location's own server, or in the location itself.
   if (main.kind === "location") locations.push(...readBareLocation(main, configuration));
@@ -117,9 +131,9 @@ function readServer(
   tlsAddresses: ReadonlySet<string>,
   configuration: Configuration,
   all: Location[],
-): Server {
-  const locations: Location[] = [];
-  const server: Server = {
+): ServerDraft {
+  const locations: LocationDraft[] = [];
+  const server: ServerDraft = {
     level,
     listens: readListens(level).map((listen) => ({
       ...listen,
@@ -141,13 +155,47 @@ function readServer(
   return server;
 }
 
+/** That WebSockets come to a location may turn out when all locations are known. */
+type LocationDraft = Omit<Location, "evidence"> & { evidence: Evidence | null };
+
+interface ServerDraft extends Server {
+  readonly locations: readonly LocationDraft[];
+}
+
+/** Sees to it that rules speak of the location that takes the path, whatever its name. */
+function noteSocket({ locations }: ServerDraft, path: string): void {
+  const chosen = locationFor(locations, path);
+  if (chosen?.proxy == null || chosen.evidence?.strength === "certain") return;
+  chosen.evidence = { strength: "likely", because: `takes ${path}` };
+}
+
+/** The location that nginx would choose; null where none takes the path. */
+function locationFor(locations: readonly LocationDraft[], path: string): LocationDraft | null {
+  let outer: LocationDraft | null = null;
+  for (;;) {
+    const inner = locations.filter((each) => each.outer === outer);
+    const exact = inner.find((each) => each.match === "exact" && each.path === path);
+    if (exact !== undefined) return exact;
+    const [longest] = inner
+      .filter(({ match, path: prefix }) => match.startsWith("prefix") && path.startsWith(prefix))
+      .sort((one, other) => other.path.length - one.path.length);
+    const regex = inner.find(
+      (each) => each.match === "regex" && patternMatches(each.path, each.isCaseless, path) === true,
+    );
+    const isFirst = longest?.match === "prefix first";
+    const chosen = regex !== undefined && !isFirst ? regex : longest;
+    if (chosen === undefined) return outer;
+    outer = chosen;
+  }
+}
+
 function readLocation(
   level: Level,
   directive: Directive,
   server: Server,
   outer: Location | null,
   configuration: Configuration,
-): Location {
+): LocationDraft {
   const proxy = readProxy(level, configuration);
   const form = readMatch(directive);
   return {

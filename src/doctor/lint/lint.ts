@@ -22,6 +22,8 @@ export interface LintOptions extends Setting {
   /** The folder that relative includes belong to; by default that of the file. */
   readonly prefix?: string;
   readonly files?: ConfigFiles;
+  /** Paths to which WebSockets are known to come, whatever the locations that take them are called. */
+  readonly sockets?: readonly string[];
   /** Which rules to ask; by default all. */
   readonly rules?: readonly Rule[];
 }
@@ -68,7 +70,10 @@ export function lint(options: LintOptions): LintResult {
   if (diagnostics.some((each) => isError(each) && each.code !== "unreadable-file"))
     return { tree, findings: syntax, ignoredCount: 0 };
   const lacksIncludes = diagnostics.some(isError);
-  const { findings, ignoredCount } = ask(readConfiguration(tree, index, lacksIncludes), options);
+  const { findings, ignoredCount } = ask(
+    readConfiguration(tree, index, { lacksIncludes, sockets: options.sockets ?? [] }),
+    options,
+  );
   return { tree, findings: inOrder([...syntax, ...findings], tree), ignoredCount };
 }
 

@@ -16,6 +16,11 @@ import {
 const THREE_LINES =
   "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;";
 
+/** For an upstream with `keepalive`, where Connection is to be empty for pages. */
+const KEPT_LINES =
+  "write: proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;";
+const KEPT_MAP = "map $http_upgrade $connection_upgrade { default upgrade; '' ''; }";
+
 const upgradeHeadersMissing: Rule = {
   name: "upgrade-headers-missing",
   severity: "error",
@@ -31,7 +36,18 @@ const upgradeHeadersMissing: Rule = {
         configuration.levels.some(({ directives }) => directives.some(isWebSocketDirective))
       )
         continue;
-      if (proxy.headers.has("upgrade") || proxy.headers.has("connection")) continue;
+      if (proxy.headers.has("upgrade")) continue;
+      const connection = proxy.headers.get("connection");
+      if (connection?.value === "") {
+        report({
+          span: connection.directive.span,
+          message: `for ${location.path} Connection is taken away, and Upgrade is not passed on`,
+          severity: evidence.strength === "likely" ? "error" : "info",
+          help: `${KEPT_LINES} with the map, which keeps connections for pages: ${KEPT_MAP}`,
+        });
+        continue;
+      }
+      if (connection !== undefined) continue;
       report({
         span: proxy.directive.span,
         message:
@@ -57,6 +73,34 @@ location /ws/ {
     proxy_http_version 1.1;
     proxy_set_header Upgrade    $http_upgrade;
     proxy_set_header Connection "upgrade";
+}`,
+    },
+    {
+      inside: "http",
+      bad: `
+upstream app { server 127.0.0.1:3000; keepalive 16; }
+server {
+    listen 80;
+    location /ws/ {
+        proxy_pass http://app;
+        proxy_http_version 1.1;
+        proxy_set_header Connection ""; # <--
+    }
+}`,
+      good: `
+upstream app { server 127.0.0.1:3000; keepalive 16; }
+map $http_upgrade $connection_upgrade {
+    default upgrade;
+    ''      '';
+}
+server {
+    listen 80;
+    location /ws/ {
+        proxy_pass http://app;
+        proxy_http_version 1.1;
+        proxy_set_header Upgrade    $http_upgrade;
+        proxy_set_header Connection $connection_upgrade;
+    }
 }`,
     },
   ],
