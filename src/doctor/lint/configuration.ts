@@ -165,7 +165,7 @@ interface ServerDraft extends Server {
 /** Sees to it that rules speak of the location that takes the path, whatever its name. */
 function noteSocket({ locations }: ServerDraft, path: string): void {
   const chosen = locationFor(locations, path);
-  if (chosen?.proxy == null || chosen.evidence?.strength === "certain") return;
+  if (chosen === null || chosen.proxy === null || chosen.evidence?.strength === "certain") return;
   chosen.evidence = { strength: "likely", because: `takes ${path}` };
 }
 
