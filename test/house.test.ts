@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
@@ -141,6 +141,28 @@ test("no file calls what has a better form here", () => {
     }
   }
   expect(offences).toEqual([]);
+});
+
+/** What each of these loads at once, and must not: loading a module costs the better part of a millisecond. */
+const LIGHT: Readonly<Record<string, readonly string[]>> = {
+  "cli/main.ts": ["compile/compile.ts", "modules/index.ts", "process/run.ts"],
+  "cli/test-configuration.ts": ["listen/listener.ts", "route/run.ts", "process/self-signed.ts"],
+  "cli/send-signal.ts": ["listen/listener.ts", "route/run.ts"],
+  "process/run.ts": ["listen/listener.ts", "process/worker-server.ts"],
+  "process/worker-server.ts": ["listen/listener.ts", "route/run.ts", "process/gate.ts"],
+};
+
+test("no command loads what it does not need", () => {
+  for (const [entry, heavy] of Object.entries(LIGHT)) {
+    const loaded = new Set([entry]);
+    for (const path of loaded) {
+      const file = program.find((each) => each.path === path);
+      const text = file?.text.replace(/^(import|export) type\b[^;]*;/gm, "") ?? "";
+      for (const to of importsOf({ path, text })) loaded.add(to);
+    }
+    expect([entry, heavy.filter((path) => loaded.has(path))]).toEqual([entry, []]);
+    expect(heavy.filter((path) => !existsSync(join(SRC, path)))).toEqual([]);
+  }
 });
 
 test("only one file touches what Node does not document", () => {

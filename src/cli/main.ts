@@ -4,11 +4,8 @@ import { findPlaces } from "../process/places.ts";
 import { parseFlags, type Flags } from "./flags.ts";
 import { HELP } from "./help.ts";
 import { isQuick, runQuick } from "./quick.ts";
-import { serve } from "./serve.ts";
-import { sendSignal } from "./send-signal.ts";
-import { testConfiguration } from "./test-configuration.ts";
 
-/** Each is loaded only when asked for: they bring what a running proxy does not need. */
+/** Each is loaded only when asked for, here and below: some bring the whole proxy, others what a running one does not need. */
 const SUBCOMMANDS: ReadonlyMap<string, (args: readonly string[]) => Promise<number>> = new Map([
   ["demo", async (args) => (await import("./demo.ts")).runDemo(args)],
   ["lint", async (args) => (await import("./lint.ts")).runLint(args)],
@@ -37,9 +34,9 @@ async function dispatch(args: readonly string[]): Promise<number> {
   // As in nginx, -v does not keep -t from being done.
   if (flags.help || ((flags.version || flags.build) && !flags.test)) return 0;
   const source = { places: findPlaces(flags), globals: flags.globals, files: {}, isFrozen: false };
-  if (flags.test) return testConfiguration(source, flags);
-  if (flags.signal !== null) return sendSignal(source, flags.signal);
-  return serve(source);
+  if (flags.test) return (await import("./test-configuration.ts")).testConfiguration(source, flags);
+  if (flags.signal !== null) return (await import("./send-signal.ts")).sendSignal(source, flags.signal);
+  return (await import("./serve.ts")).serve(source);
 }
 
 function printAbout(flags: Flags): void {

@@ -5,7 +5,6 @@ import { parseArgs } from "node:util";
 import { findPlaces } from "../process/places.ts";
 import { ensureSelfSigned } from "../process/self-signed.ts";
 import type { ListeningAddress } from "../process/server.ts";
-import { serve } from "./serve.ts";
 
 const USAGE = `usage: wsgate [address:]port upstream [--tls] [--cert FILE --key FILE] [--print]
 
@@ -52,6 +51,7 @@ export async function runQuick(args: readonly string[]): Promise<number> {
     prefix: process.cwd(),
     errorLog: null,
   });
+  const { serve } = await import("./serve.ts");
   return serve(
     { places, globals: null, files: { [places.config]: config }, isFrozen: false },
     // Without a file there is no place where -s would look for it.

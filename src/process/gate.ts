@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { Plan } from "../compile/plan.ts";
 import type { Diagnostic } from "../config/diagnostic.ts";
 import { Listener } from "../listen/listener.ts";
@@ -8,6 +7,7 @@ import { bindFault } from "./faults.ts";
 import { closeLogs, openLogs } from "./log-files.ts";
 import { RemovalCheck } from "./removal.ts";
 import { requestHandler } from "./request-handler.ts";
+import { makeTicketSecret } from "./ticket-secret.ts";
 import { PlanTunnels } from "../proxy/plan-tunnels.ts";
 import type { ProxiedTunnel } from "../proxy/live-tunnel.ts";
 import { TunnelRegister } from "../websocket/register.ts";
@@ -193,11 +193,6 @@ export class Gate {
     for (const part of plan.stateful) part.retire();
     closeLogs(plan);
   }
-}
-
-/** A secret for a new {@link TlsAcceptor}; 32 bytes are as many as its hash takes in. */
-export function makeTicketSecret(): Buffer {
-  return randomBytes(32);
 }
 
 /** After the poll for input, too: on a busy machine it may be all that has kept tunnels from their end. */

@@ -9,8 +9,6 @@ import { formatDiagnostics, frozen, load, type Source } from "./load.ts";
 import { flushLogs, giveLogsToUser, reopenLogs } from "./log-files.ts";
 import { removePidFile, writePidFile } from "./pid-file.ts";
 import type { ListeningAddress, Server, WriteLog } from "./server.ts";
-import { createSingleServer } from "./single-server.ts";
-import { WorkerServer } from "./worker-server.ts";
 
 /** How a run of the main process goes with whoever started it. */
 export interface RunOptions {
@@ -29,8 +27,18 @@ export type Compiled = CompileResult & { readonly plan: Plan };
  * Runs a compiled configuration until a signal ends it, and resolves with the exit code. Whatever is left then goes with
  * the process: the caller is to end it.
  */
-export function run(source: Source, compiled: Compiled, options: RunOptions = {}): Promise<number> {
-  return new MainProcess(source, compiled, options).run();
+export async function run(source: Source, compiled: Compiled, options: RunOptions = {}): Promise<number> {
+  const makeServer = await serverMaker(compiled.plan);
+  return new MainProcess(source, compiled, options, makeServer).run();
+}
+
+type ServerMaker = (log: WriteLog) => Server;
+
+/** A process that leaves the work to others does without what it takes, and one that does it alone without the others. */
+async function serverMaker(plan: Plan): Promise<ServerMaker> {
+  if (!wantsWorkers(plan)) return (await import("./single-server.ts")).createSingleServer;
+  const { WorkerServer } = await import("./worker-server.ts");
+  return (log) => new WorkerServer(log);
 }
 
 /**
@@ -72,13 +80,13 @@ class MainProcess {
   /** Node ends a process that waits for nothing but signals, and a configuration may well listen nowhere. */
   readonly #stay = setInterval(() => {}, 2 ** 31 - 1);
 
-  constructor(source: Source, first: Compiled, options: RunOptions) {
+  constructor(source: Source, first: Compiled, options: RunOptions, makeServer: ServerMaker) {
     this.#source = source;
     this.#first = first;
     this.#options = options;
     this.#plan = first.plan;
     this.#hasWorkers = wantsWorkers(first.plan);
-    this.#server = this.#hasWorkers ? new WorkerServer(this.#log) : createSingleServer();
+    this.#server = makeServer(this.#log);
   }
 
   run(): Promise<number> {

@@ -2,11 +2,11 @@ import type { Plan } from "../compile/plan.ts";
 import type { Diagnostic } from "../config/diagnostic.ts";
 import { headline } from "../config/format-diagnostic.ts";
 import { CountsLedger } from "./counts-ledger.ts";
-import { makeTicketSecret } from "./gate.ts";
 import { removeStaleSocket } from "../listen/stale-socket.ts";
 import type { Source } from "./load.ts";
 import { closeLogs, giveLogsToUser, openLogs } from "./log-files.ts";
 import type { ListeningAddress, Server, WriteLog } from "./server.ts";
+import { makeTicketSecret } from "./ticket-secret.ts";
 import { setUpCluster, type WorkerEnd, WorkerLink } from "./worker-link.ts";
 
 /** A worker that ends sooner than this after its start has not got going. */
