@@ -7,8 +7,8 @@
 import type { ConnectionOptions } from "node:tls";
 import { alwaysVariants, type Control, type ControlName, failureVariants, sendControls } from "./controls.ts";
 import { type ConversationStep, converse } from "./conversation.ts";
-import { type Exchange, exchange } from "./exchange.ts";
-import { type HandshakeOptions, isAccepted, requestText } from "./handshake.ts";
+import { type Exchange, exchange, header } from "./exchange.ts";
+import { type HandshakeOptions, isAccepted, requestText, type Variant } from "./handshake.ts";
 import { type Http2Step, probeHttp2 } from "./http2.ts";
 import { type NamesStep, resolveNames } from "./names.ts";
 import { type OpaqueStep, probeOpaque } from "./opaque.ts";
@@ -168,8 +168,10 @@ async function walkHttp(
     return { handshake, controls: [...first, ...others, ...otherScheme], opaque };
   }
   onStage("conversation");
-  const [controls, conversation, opaque] = await Promise.all([
+  const [first, unnamed, conversation, opaque] = await Promise.all([
     always,
+    // Apache and others leave Server out of a 101: an ordinary answer tells whose mends to show.
+    namesItself(handshake) ? [] : sendControls(route, target, handshaking, PLAIN, timeoutMs),
     converse(route, newRequest, {
       timeoutMs,
       sendsMessages: options.sendsMessages,
@@ -178,10 +180,17 @@ async function walkHttp(
     }),
     options.layer4 ? probeOpaque(route, newRequest(), timeoutMs) : null,
   ]);
+  const controls = [...first, ...unnamed];
   if (options.holdMs === 0) return { handshake, controls, conversation, opaque };
   onStage("silence");
   const silence = await watchSilence(route, newRequest, { holdMs: options.holdMs, timeoutMs, hurry });
   return { handshake, controls, conversation, opaque, silence };
+}
+
+const PLAIN: ReadonlyMap<ControlName, Variant> = new Map([["plain", { upgrade: null }]]);
+
+function namesItself({ outcome }: Exchange): boolean {
+  return outcome.kind === "answer" && header(outcome.answer, "server") !== undefined;
 }
 
 /** No answer, or one that says that TLS was expected, here or by somebody further behind. */

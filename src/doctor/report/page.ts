@@ -44,7 +44,9 @@ a query, credentials, cookies and other secret headers, and JSON Web Tokens.
 - \`--backend ws://10.0.0.5:8080/\` walks straight to the backend as well. Where that is healthy, the fault lies in the proxy.
 - \`--layer4\` sends the same bytes without the word Upgrade: a device that reads HTTP (layer 7) lets them pass, one that breaks
   connections (layer 4) does not.
-- \`--config nginx.conf\` asks [wsgate lint](LINT.md) about the file, and names the lines that explain what was found.
+- \`--config nginx.conf\` asks [wsgate lint](LINT.md) about the file, above all about the location that takes the URL's path, and
+  names the lines that explain what was found.
+- \`--cert client.pem --key client.key\` shows a certificate to servers that ask for one.
 - \`--max-message\` tries that size whether or not the other side echoes; without it, 256 kB, and only where messages come back.
 
 [CLINIC.md](CLINIC.md) shows each illness as it was made, and that the doctor names it first.`;
