@@ -76,7 +76,7 @@ export class Http2Transport implements Transport {
   #hasHeldEnd = false;
   /** The connection has ended by FIN, and what of the stream was unread then; the close waits for a reader. */
   #hasLostConnection = false;
-  #lastBytes: Buffer | null = null;
+  #lastChunks: Buffer[] = [];
   #isCloseHeld = false;
   #error: Error | null = null;
 
@@ -189,7 +189,7 @@ export class Http2Transport implements Transport {
   #streamOnData(chunk: Buffer): void {
     if (this.#isClosing) return;
     this.#owner.notePayload(chunk.length);
-    if (this.#hasLostConnection) this.#lastBytes = chunk;
+    if (this.#hasLostConnection) this.#lastChunks.push(chunk);
     else this.#deliver(chunk);
   }
 
@@ -203,9 +203,10 @@ export class Http2Transport implements Transport {
     if (this.#isClosing) return;
     if (this.#owner.loss === "FIN") {
       this.#hasLostConnection = true;
-      // Once it is destroyed the stream gives nothing more, and only a paused one gives all at once.
+      // Once it is destroyed the stream gives nothing more. From Node 26 on each call gives one chunk, before that one gives
+      // all of a stream that is paused.
       this.#stream.pause();
-      this.#stream.read();
+      while (this.#stream.read() !== null);
     } else {
       this.#noteReset();
     }
@@ -249,10 +250,10 @@ export class Http2Transport implements Transport {
 
   /** As with any connection, what stood before the FIN is delivered before it, to whoever reads again. */
   #deliverHeldClose(): void {
-    const bytes = this.#lastBytes;
-    if (this.#isReading && !this.#isClosing && bytes !== null) {
-      this.#lastBytes = null;
-      this.#deliver(bytes);
+    while (this.#isReading && !this.#isClosing) {
+      const chunk = this.#lastChunks.shift();
+      if (chunk === undefined) break;
+      this.#deliver(chunk);
     }
     if (this.#isReading && !this.#isClosing && !this.peerHasEnded) {
       this.peerHasEnded = true;
