@@ -132,7 +132,10 @@ export class ZlibContext {
     this.#state = "idle";
     this.#isWritten = false;
     if (wasRunning) turns.leave();
-    this.#user?.onDone();
+    // A context that is kept for another user must not keep the tunnel of the last one.
+    const user = this.#user;
+    this.#user = null;
+    user?.onDone();
   }
 
   #streamOnEnd(): void {
