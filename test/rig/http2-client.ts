@@ -10,7 +10,7 @@ import {
   type Settings,
 } from "node:http2";
 import { Duplex } from "node:stream";
-import { within } from "./deadline.ts";
+import { nextTurn, within } from "./deadline.ts";
 import { obtain } from "./ledger.ts";
 
 export interface Http2Options {
@@ -60,6 +60,7 @@ export async function connectHttp2(options: Http2Options): Promise<Http2Client> 
   const closed = new Promise<void>((resolve) => session.once("close", () => resolve()));
   const goneAway = new Promise<number>((resolve) => session.once("goaway", resolve));
   obtain(`an HTTP/2 connection to port ${port}`, async () => {
+    await nextTurn();
     session.destroy();
     await within(closed, "an HTTP/2 session to close");
   });
@@ -146,7 +147,8 @@ class Bridge extends Duplex {
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    this.#stream?.close(8);
+    // Not from within nghttp2's reading, see StreamPeer.
+    setImmediate(() => this.#stream?.close(8));
     done(error);
   }
 

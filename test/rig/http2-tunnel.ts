@@ -1,6 +1,6 @@
 /** WebSockets over streams of HTTP/2 connections (RFC 8441), as bytes in the hands of a test. */
 import type { ClientHttp2Stream, IncomingHttpHeaders, IncomingHttpStatusHeader } from "node:http2";
-import { within } from "./deadline.ts";
+import { nextTurn, within } from "./deadline.ts";
 import type { Opening, OpeningOptions } from "./fronts.ts";
 import { connectHttp2, type Http2Client, type Http2Options } from "./http2-client.ts";
 import { Inbox } from "./inbox.ts";
@@ -37,11 +37,17 @@ class StreamPeer implements BytePeer {
     this.#stream.end();
   }
 
-  /** As browsers do it. Node's own `close(CANCEL)` sends END_STREAM before it, by `end`. */
+  /**
+   * As browsers do it. Node's own `close(CANCEL)` sends END_STREAM before it, by `end`. In a turn of its own: whoever awaits
+   * what a stream brings goes on from within nghttp2's reading, and a reset there damages the heap (src/listen/http2-reset.ts).
+   */
   reset(): void {
-    this.#stream.end = () => this.#stream;
-    this.#stream.close(CANCEL);
-    this.#stream.destroy();
+    const stream = this.#stream;
+    stream.end = () => stream;
+    setImmediate(() => {
+      stream.close(CANCEL);
+      stream.destroy();
+    });
   }
 
   pause(): void {
@@ -55,6 +61,7 @@ class StreamPeer implements BytePeer {
   async close(): Promise<void> {
     if (this.#stream.closed) return;
     const closed = new Promise<void>((resolve) => this.#stream.once("close", resolve));
+    await nextTurn();
     this.#stream.close(CANCEL);
     await within(closed, "a stream to close");
   }
