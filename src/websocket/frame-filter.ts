@@ -32,6 +32,7 @@ export class FrameFilter implements RelayFilter, FrameSink {
   #flow: RelayFlow | null = null;
   #sink: Transport | null = null;
   #hasRoom = true;
+  #takenBytesSeen = 0;
   #messageOpcode = 0;
   #messageBytes = 0;
   #fragments = 0;
@@ -67,6 +68,11 @@ export class FrameFilter implements RelayFilter, FrameSink {
     return this.#flow !== null && (this.#flow.isHeld || this.#flow.isBlocked);
   }
 
+  /** Whether an answer of this side would be heard: it is read, and has not sent its last frame. */
+  get mayAnswer(): boolean {
+    return !this.#hasClosed && !this.isUnheard;
+  }
+
   // In the relay
 
   start(flow: RelayFlow): void {
@@ -83,7 +89,10 @@ export class FrameFilter implements RelayFilter, FrameSink {
     this.#hasRoom = true;
     this.wasHeard = true;
     this.silence.touch();
+    const isPayload = !this.#follower.isBetweenFrames;
     this.#follower.read(chunk, start, end);
+    // A message that takes long is none the less one.
+    if (isPayload) this.#watch.onPayload();
     if (this.#isCloseNew) {
       this.#isCloseNew = false;
       if (this.#closeInstead !== null && !this.#hasClosed) this.#writeClose(sink, this.#closeInstead);
@@ -122,12 +131,24 @@ export class FrameFilter implements RelayFilter, FrameSink {
     this.#waitingClose = null;
   }
 
-  writePing(payload: Buffer): void {
+  /** False where there is no room for a ping: within a frame, behind much that is pending, and behind a Close frame. */
+  writePing(payload: Buffer): boolean {
     const sink = this.#sink;
-    if (sink === null || this.#hasClosed || !this.#follower.isBetweenFrames) return;
-    if (sink.pendingBytes > PING_PENDING_BYTES_MAX) return;
+    if (sink === null || this.#hasClosed || !this.#follower.isBetweenFrames) return false;
+    if (sink.pendingBytes > PING_PENDING_BYTES_MAX) return false;
     this.#write(sink, PING, payload);
     tunnelCounts[this.#to].pings++;
+    return true;
+  }
+
+  /** Whether the sink has taken nothing since this was asked last, and more is pending for it than lets a ping through. */
+  isSinkStuck(): boolean {
+    const sink = this.#sink;
+    if (sink === null) return false;
+    const takenBytes = sink.bytesWritten - sink.pendingBytes;
+    const isStuck = sink.pendingBytes > PING_PENDING_BYTES_MAX && takenBytes <= this.#takenBytesSeen;
+    this.#takenBytesSeen = takenBytes;
+    return isStuck;
   }
 
   #writeClose(sink: Transport, { code, reason }: Farewell): void {

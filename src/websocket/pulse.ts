@@ -36,7 +36,9 @@ export class Pulse {
   readonly #onDue = (): void => this.#onSilence();
   #pings = 0;
   #pingedAtMs = 0;
-  /** Silence since the first unanswered ping. */
+  /** The side has got a ping since it was last heard. */
+  #isAsked = false;
+  /** Silence since that ping. */
   #unansweredMs = 0;
 
   constructor(asked: FrameFilter, way: FrameFilter, options: PulseOptions) {
@@ -67,17 +69,23 @@ export class Pulse {
 
   #onSilence(): void {
     const { intervalMs, deadMs, onDead } = this.#options;
-    // Something was heard since the last look: the silence is a new one. Of a side that is not read it is none.
-    if (this.#asked.wasHeard || this.#asked.isUnheard) this.#unansweredMs = 0;
-    else if (this.#pings > 0) this.#unansweredMs += intervalMs;
+    const { wasHeard, mayAnswer } = this.#asked;
+    const isStuck = this.#way.isSinkStuck();
+    // Something was heard since the last look: the silence is a new one. Of a side that cannot be heard it is none.
+    if (wasHeard || !mayAnswer) this.#isAsked = false;
+    const isOwing = mayAnswer && !wasHeard && (this.#isAsked || isStuck);
+    this.#unansweredMs = isOwing ? this.#unansweredMs + intervalMs : 0;
     if (this.#unansweredMs >= deadMs) return onDead(this.#asked.from);
-    if (!this.#asked.isUnheard) this.#ping();
+    if (mayAnswer) this.#ping();
     this.#arm();
   }
 
+  /** There may be no room for one, while a long frame is on its way to the side: whoever is not asked owes no answer. */
   #ping(): void {
-    PAYLOAD.writeUInt32BE(++this.#pings, NONCE_BYTES);
+    PAYLOAD.writeUInt32BE(this.#pings + 1, NONCE_BYTES);
+    if (!this.#way.writePing(PAYLOAD)) return;
+    this.#pings++;
     this.#pingedAtMs = performance.now();
-    this.#way.writePing(PAYLOAD);
+    this.#isAsked = true;
   }
 }

@@ -224,6 +224,11 @@ export class TunnelWatch {
     return fragments > (websocket_max_fragments ?? Infinity) ? limit("max-fragments") : null;
   }
 
+  /** More of a frame of data has come whose head has come before. */
+  onPayload(): void {
+    this.#idle?.touch();
+  }
+
   onOffence(offence: Offence): void {
     if (this.offence !== null) return;
     this.offence = offence;

@@ -11,7 +11,7 @@ export class StubTransport implements Transport {
   readonly written: Buffer[] = [];
   readonly peerHasEnded = false;
   readonly bytesRead = 0;
-  readonly bytesWritten = 0;
+  bytesWritten = 0;
   readonly remoteAddress = "";
   readonly remotePort = 0;
   readonly localAddress = "";
