@@ -30,9 +30,12 @@ export async function probeHttp2(
     const step = await withDeadline(askSession(session, target, options), timeoutMs);
     return { ...step, ms: performance.now() - startedMs };
   } finally {
-    session.destroy();
-    // A session whose TLS was refused lets go of its socket without closing it.
-    connected.socket.destroy();
+    // What awaits Node's events goes on from within nghttp2's reading: see listen/http2-reset.ts.
+    setImmediate(() => {
+      session.destroy();
+      // A session whose TLS was refused lets go of its socket without closing it.
+      connected.socket.destroy();
+    });
   }
 }
 
@@ -78,7 +81,7 @@ async function askSession(
   });
   return new Promise((resolve) => {
     stream.once("response", (headers) => {
-      stream.close(constants.NGHTTP2_CANCEL);
+      setImmediate(() => stream.close(constants.NGHTTP2_CANCEL));
       resolve({ offersConnect, status: headers[":status"] ?? null, error: "" });
     });
     stream.on("error", (error) => resolve({ offersConnect, status: null, error: error.message }));
