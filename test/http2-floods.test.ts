@@ -100,7 +100,8 @@ describe("a flood ends with GOAWAY and one line that names the rule, and others 
       await client.send(flood.subarray(at, at + 4_096));
     }
     const received = await framesToEnd(client);
-    expect(goawayCode(received) ?? ENHANCE_YOUR_CALM).toBe(ENHANCE_YOUR_CALM);
+    // Of several GOAWAY frames the last counts: nghttp2 may have said INTERNAL_ERROR of the same resets in the same read.
+    expect(goawayCode(received.toReversed()) ?? ENHANCE_YOUR_CALM).toBe(ENHANCE_YOUR_CALM);
     const line = new RegExp(
       `client [^\\n]*\\(rule "(${rule}|unread-answers)"\\)[^\\n]*client: 127\\.0\\.0\\.1`,
     );
