@@ -14,6 +14,19 @@ import { startTunnelBackend, type TunnelBackend } from "../rig/tunnel-backend.ts
 /** All but those that fill the kernel's buffers, which would measure nothing else. */
 export const WAYS: readonly End[] = TUNNEL_ENDS.filter(({ end }) => end !== "send-timeout");
 
+/** What a tunnel may be besides, by the first part of its path: its location has these settings, and ends are told as ever. */
+export const DRESSES: Readonly<Record<string, string>> = {
+  "/offload": "websocket_compression offload;",
+  "/uncompressed": "websocket_compression off;",
+  "/paced": "websocket_rate 100r/s burst=2 delay; websocket_rate 64k/s burst=4k delay;",
+  "/secure": "",
+};
+
+/** Those that have no settings of their own, and hang on no frame that a dress may hold back or write anew. */
+export const DRESSED_WAYS: readonly End[] = WAYS.filter(({ name }) =>
+  /^(close-by-\w+(-then-eof)?|close-without-code-by-\w+|(eof|reset)-of-\w+)$/.test(name),
+);
+
 /** Ways in which an opening handshake fails, by the path of its location, and the status that the client gets. */
 export const FAILURES: Readonly<Record<string, number>> = {
   "/refused": 403,
@@ -43,6 +56,12 @@ export async function openHouse(): Promise<House> {
     peer.end();
   });
   const { certificate, key } = await leafFiles();
+  const dressed = Object.entries(DRESSES).flatMap(([dress, settings]) => {
+    const upstream = dress === "/secure" ? `https://${secure.address}` : `http://${plain.address}`;
+    return DRESSED_WAYS.map(
+      ({ name }) => `location = ${dress}/${name} { proxy_pass ${upstream}; ${settings} }`,
+    );
+  });
   const locations = WAYS.map(({ name, settings = "", isUpstreamTls }) => {
     const upstream = isUpstreamTls === true ? `https://${secure.address}` : `http://${plain.address}`;
     return `location = /${name} { proxy_pass ${upstream}; ${settings} }`;
@@ -61,7 +80,7 @@ export async function openHouse(): Promise<House> {
         location = /nobody { proxy_pass http://127.0.0.1:{{port:nobody}}; }
         location = /stay { proxy_pass http://${plain.address}; websocket_drain 1s; }
         location = /status { access_log off; websocket_status; }
-        ${locations.join("\n")}
+        ${[...locations, ...dressed].join("\n")}
       }`,
     env: preloading("inspect-heap.mjs"),
     tolerates: [/ExperimentalWarning: v8\.queryObjects/],
@@ -81,9 +100,10 @@ export interface Left {
   readonly transports: number;
 }
 
-export async function lookInto(gate: Proxy): Promise<Left> {
+/** Looks into the gate's process, or into one of its workers. */
+export async function lookInto(gate: Proxy, pid: number = gate.pid): Promise<Left> {
   const from = gate.stderr.text.length;
-  gate.signal("SIGPWR");
+  process.kill(pid, "SIGPWR");
   const [, json = ""] = await gate.waitForLog(/^left: (.*)$/m, from);
   const left: Left = JSON.parse(json);
   return left;
@@ -92,13 +112,13 @@ export async function lookInto(gate: Proxy): Promise<Left> {
 /** Waits until the process has no more sockets than `count`. */
 export async function untilSockets(gate: Proxy, count: number): Promise<void> {
   const reached = async (): Promise<void> => {
-    while (countSockets(gate) > count) await nextTurn();
+    while (countSockets(gate.pid) > count) await nextTurn();
   };
-  await within(reached(), () => `${count} sockets of the gate; it has ${countSockets(gate)}`);
+  await within(reached(), () => `${count} sockets of the gate; it has ${countSockets(gate.pid)}`);
 }
 
-export function countSockets(gate: Proxy): number {
-  const folder = `/proc/${gate.pid}/fd`;
+export function countSockets(pid: number): number {
+  const folder = `/proc/${pid}/fd`;
   return readdirSync(folder).filter((name) => {
     try {
       return readlinkSync(`${folder}/${name}`).startsWith("socket:");

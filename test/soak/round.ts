@@ -4,17 +4,18 @@ import { type Front, type FrontName, FRONTS } from "../rig/fronts.ts";
 import type { Proxy } from "../rig/proxy-process.ts";
 import type { Random } from "../rig/random.ts";
 import { WebSocketPeer } from "../rig/websocket-peer.ts";
-import { FAILURES, type House, WAYS } from "./house.ts";
+import { DRESSED_WAYS, DRESSES, FAILURES, type House, WAYS } from "./house.ts";
 
 const AT_ONCE = 60;
 const PORTS: Readonly<Record<FrontName, string>> = { ws: "plain", h2c: "plain", wss: "tls", h2: "tls" };
+const COMPRESSION = "permessage-deflate";
 
 let tunnels = 0;
 
 /** Plays the round; returns what the access log has to say of it, line by line in no order. */
 export async function playRound(house: House, random: Random, count: number): Promise<readonly string[]> {
   // An own view of the gate for each round: HTTP/2 connections last for one.
-  const views = new Map(FRONTS.map((front) => [front.name, throughPort(house.gate, PORTS[front.name])]));
+  const views = new Map(FRONTS.map((front) => [front.name, throughPort(house.gate, portOf(front))]));
   const lines: string[] = [];
   let begun = 0;
   const lane = async (): Promise<void> => {
@@ -33,16 +34,22 @@ export async function playRound(house: House, random: Random, count: number): Pr
 
 /** A tunnel that talks and then ends in one of the ways of the table. */
 async function live(house: House, gate: Proxy, front: Front, random: Random): Promise<string> {
+  const dress = random.below(3) === 0 ? pick(Object.keys(DRESSES), random) : "";
+  const ways = dress === "" ? WAYS : DRESSED_WAYS;
   const end = pick(
-    WAYS.filter(({ fronts }) => fronts === undefined || fronts.includes(front.name)),
+    ways.filter(({ fronts }) => fronts === undefined || fronts.includes(front.name)),
     random,
   );
-  const target = `/${end.name}?${++tunnels}`;
-  const opening = await front.open(gate, target, { headers: end.headers ?? {} });
+  const target = `${dress}/${end.name}?${++tunnels}`;
+  const offer = dress === "" ? {} : { "sec-websocket-extensions": COMPRESSION };
+  const opening = await front.open(gate, target, { headers: end.headers ?? offer });
   // On a machine that is busy the upstream may be too slow for a timeout of half a second: that is told as well.
   if (opening.status === 504) return `${target} 504 - - - [-]`;
   if (opening.status !== front.openStatus) throw new Error(`${target}: status ${opening.status}`);
-  const { wire } = await (end.isUpstreamTls === true ? house.secure : house.plain).tunnel(target);
+  const { wire } = await (end.isUpstreamTls === true || dress === "/secure"
+    ? house.secure
+    : house.plain
+  ).tunnel(target);
   const client = new WebSocketPeer(opening.wire, "client");
   const upstream = new WebSocketPeer(wire, "server");
   // Limits are counted from the first message, and some ways look for their own bytes alone.
@@ -71,6 +78,11 @@ async function fail(gate: Proxy, front: Front, random: Random): Promise<string> 
   const { status, wire } = await front.open(gate, target, { headers });
   await wire.close();
   return `${target} ${status} - - - [-]`;
+}
+
+/** The name of the port by which it comes. */
+export function portOf({ name }: Front): string {
+  return PORTS[name];
 }
 
 export function throughPort(gate: Proxy, name: string): Proxy {
