@@ -34,6 +34,14 @@ export const CHROME_SAYS: Readonly<Record<string, string>> = {
     "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 500",
   "nginx with proxy_protocol on its listen line, and nobody who sends the PROXY header":
     "WebSocket connection to '{url}' failed: Connection closed before receiving a handshake response",
+  'nginx with return 200 "text" in the location into which the path falls':
+    "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 200",
+  "the same, and --backend, which opens the WebSocket":
+    "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 200",
+  "nginx with right lines, before a Node server that has index.html for every path and no WebSocket":
+    "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 200",
+  "nginx without the lines about Upgrade, before an application with index.html for every path, and --backend":
+    "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 200",
   "nginx with location /websocket/, and a URL without the slash at its end (301)":
     "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 301",
   "nginx whose location does not match, so that another one hands the path to a program that never answers (504)":

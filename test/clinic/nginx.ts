@@ -1,5 +1,5 @@
 /** Debian's nginx with each fault of the articles. */
-import { startFaultyBackend, startWebSocketBackend } from "../rig/backends.ts";
+import { startFaultyBackend, startHttpBackend, startWebSocketBackend } from "../rig/backends.ts";
 import { type LeafOptions, leafCertificate, leafFiles } from "../rig/certificates.ts";
 import { type Proxy, startNginx } from "../rig/proxy-process.ts";
 import { connectWebSocket } from "../rig/websocket-clients.ts";
@@ -243,6 +243,48 @@ export const NGINX_PATIENTS: readonly Patient[] = [
         tolerates: [/./],
       });
       return [proxy.url("ws", "/chat")];
+    },
+  },
+  {
+    made: 'nginx with return 200 "text" in the location into which the path falls',
+    illness: "path-not-routed",
+    admit: async () => {
+      const application = await startApplication();
+      const proxy = await nginx(
+        `location / { return 200 "it works"; } location = /socket { proxy_pass http://${application.address}; ${RIGHT_LINES} }`,
+      );
+      return [proxy.url("ws", "/chat")];
+    },
+  },
+  {
+    made: "the same, and --backend, which opens the WebSocket",
+    illness: "path-not-routed",
+    admit: async () => {
+      const { address } = await startApplication();
+      const proxy = await nginx('location /chat { return 200 "it works"; }');
+      return [proxy.url("ws", "/chat"), "--backend", `ws://${address}/chat`];
+    },
+  },
+  {
+    made: "nginx with right lines, before a Node server that has index.html for every path and no WebSocket",
+    illness: "path-not-routed",
+    admit: async () => {
+      const pages = await startHttpBackend((_seen, response) => {
+        response.setHeader("content-type", "text/html");
+        response.end("<!doctype html><title>app</title><script src=/app.js></script>");
+      });
+      const proxy = await nginx(`location / { proxy_pass http://${pages.address}; ${RIGHT_LINES} }`);
+      return [proxy.url("ws", "/chat")];
+    },
+  },
+  {
+    made: "nginx without the lines about Upgrade, before an application with index.html for every path, and --backend",
+    illness: "upgrade-lost",
+    admit: async () => {
+      const plainBody = "<!doctype html><title>app</title>";
+      const { address } = await startApplication({ plainStatus: 200, plainBody });
+      const proxy = await nginx(`location / { proxy_pass http://${address}; }`);
+      return [proxy.url("ws", "/chat"), "--backend", `ws://${address}/chat`];
     },
   },
   {

@@ -1,4 +1,5 @@
 /** Requests that differ from the handshake in one thing each, so that their answers tell one cause from another. */
+import { randomBytes } from "node:crypto";
 import { type Exchange, exchange } from "./exchange.ts";
 import { type HandshakeOptions, requestText, type Variant } from "./handshake.ts";
 import type { Target } from "./url.ts";
@@ -16,6 +17,8 @@ export type ControlName =
   | "firefox"
   /** The path with its trailing slash taken away or added. */
   | "other-slash"
+  /** The same GET without any sign of an upgrade, at a path that surely nobody has. */
+  | "unknown-path"
   /** The handshake without TLS on the same port, and the other way round. */
   | "other-scheme"
   /** The handshake one folder up, and so on to the root. */
@@ -43,6 +46,8 @@ export function failureVariants(target: Target): ReadonlyMap<ControlName, Varian
     ["bad-version", { webSocketVersion: "99" }],
   ]);
   const { path, query } = splitPath(target.path);
+  // Behind the path, so that a rule for all that begins with it takes this one, too.
+  variants.set("unknown-path", { upgrade: null, path: `${path}-${randomBytes(4).toString("hex")}${query}` });
   if (path !== "/") {
     const other = path.endsWith("/") ? path.slice(0, -1) : `${path}/`;
     variants.set("other-slash", { path: other + query });

@@ -86,6 +86,18 @@ export function plainIsAlike(walk: Walk): boolean {
   return answeredAlike(walk.handshake, control(walk, "plain"));
 }
 
+/** Whether two requests were answered with the very same page. */
+export function answeredTheSame(one: Exchange | null, other: Exchange | null): boolean {
+  const [first, second] = [one?.outcome, other?.outcome];
+  if (first?.kind !== "answer" || second?.kind !== "answer") return false;
+  return answeredAlike(one, other) && first.body === second.body;
+}
+
+/** Whether a path that surely nobody has is answered just like the one that was asked for. */
+export function everyPathIsAlike(walk: Walk): boolean {
+  return answeredTheSame(control(walk, "plain"), control(walk, "unknown-path"));
+}
+
 /** Whether somebody reads the WebSocket fields: an impossible version is answered differently from a plain GET. */
 export function readsHandshakes(walk: Walk): boolean {
   const [bad, plain] = [control(walk, "bad-version"), control(walk, "plain")];

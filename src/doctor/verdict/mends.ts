@@ -142,8 +142,8 @@ nginx.ingress.kubernetes.io/proxy-send-timeout: "3600"`,
 export const ROUTE_THE_PATH: readonly Mend[] = [
   mend(
     "nginx",
-    "Give the path a location. A regular expression location wins over a prefix one, unless that says ^~. A URI behind the backend in proxy_pass replaces the part that matched.",
-    "为该路径写一个 location。正则 location 优先于前缀 location，除非后者写了 ^~。proxy_pass 后端地址之后的 URI 会替换匹配到的部分。",
+    "Give the path a location. A regular expression location wins over a prefix one, unless that says ^~. A URI behind the backend in proxy_pass replaces the part that matched; return and try_files answer in its place.",
+    "为该路径写一个 location。正则 location 优先于前缀 location，除非后者写了 ^~。proxy_pass 后端地址之后的 URI 会替换匹配到的部分；return 和 try_files 会直接回答。",
     `location ^~ {path} {
     proxy_pass http://BACKEND;
     proxy_http_version 1.1;

@@ -4,13 +4,16 @@
  */
 import { header } from "../probe/exchange.ts";
 import type { Walk } from "../probe/walk.ts";
-import { words } from "../words.ts";
+import { type Words, words } from "../words.ts";
 import {
   alikeLine,
   answerOf,
   backendLine,
+  answeredTheSame,
   bodyOf,
+  control,
   controlOpens,
+  everyPathIsAlike,
   found,
   handshakeOpens,
   openParent,
@@ -41,6 +44,11 @@ const CERTAINTY_BY_STATUS: ReadonlyMap<number, number> = new Map([
   [501, 0.5],
 ]);
 
+const FILE_LINE: Words = words(
+  "The answer is a file (ETag and Last-Modified): the path falls through to the web pages.",
+  "回答是一个静态文件（有 ETag 和 Last-Modified）：该路径落到了网页目录。",
+);
+
 /** Where the backend refuses as the front does, no proxy is at fault. */
 export function backendRefusesToo({ front, backend }: Case): boolean {
   if (backend === null || handshakeOpens(backend)) return false;
@@ -60,7 +68,9 @@ export function recogniseLostUpgrade(subject: Case): Finding | null {
   if (missed === null && isOwnPage(answer, body)) return null;
   if (missed === null && !plainIsAlike(front) && !isBackendWell) return null;
   const seen = pathSeenByApplication(body);
-  const certainty = isBackendWell ? 0.95 : missed !== null ? 0.9 : isFile(front) ? 0.55 : byStatus;
+  const isCatchAll = isFile(front) || recogniseCatchAll(subject) !== null;
+  const certainty =
+    missed !== null ? 0.9 : isCatchAll ? Math.min(byStatus, 0.55) : isBackendWell ? 0.95 : byStatus;
   return found(
     plainIsAlike(front) ? certainty : certainty - 0.2,
     statusLine(front),
@@ -85,6 +95,8 @@ export function recogniseWrongPath(subject: Case): Finding | null {
   if (changed !== null) return changed;
   const elsewhere = recogniseElsewhere(front);
   if (elsewhere !== null) return elsewhere;
+  const catchAll = recogniseCatchAll(subject);
+  if (catchAll !== null) return catchAll;
   const isPage = isFile(front) && plainIsAlike(front);
   if (status !== 404 && status !== 405 && !isPage) return null;
   const certainty = certaintyOfWrongPath(front);
@@ -92,12 +104,7 @@ export function recogniseWrongPath(subject: Case): Finding | null {
     handshakeOpens(backend) || backendRefusesToo(subject) ? Math.min(certainty, 0.6) : certainty,
     statusLine(front),
     ownPageLine(front),
-    isPage
-      ? words(
-          "The answer is a file (ETag and Last-Modified): the path falls through to the web pages.",
-          "回答是一个静态文件（有 ETag 和 Last-Modified）：该路径落到了网页目录。",
-        )
-      : null,
+    isPage ? FILE_LINE : null,
     isOwnPage(answerOf(front), bodyOf(front)) ? null : bodyLine(bodyOf(front)),
     backendLine(backend),
   );
@@ -117,6 +124,33 @@ function recogniseChangedPath(front: Walk): Finding | null {
       `应用收到的路径是 ${seen}，而 URL 是 ${asked}：代理改写了路径，例如 proxy_pass 带有 URI 时。`,
     ),
     unlikeLine(front),
+  );
+}
+
+/** A page that every path gets: of a rule of the proxy's, or of a program that has no WebSocket there. */
+function recogniseCatchAll({ front, backend }: Case): Finding | null {
+  const answer = answerOf(front);
+  if (answer === null || answer.status > 299 || upgradeMissedIn(bodyOf(front)) !== null) return null;
+  if (!plainIsAlike(front) || !everyPathIsAlike(front)) return null;
+  const ownPage = backend === null ? null : control(backend, "plain");
+  const isOfBackend = answeredTheSame(control(front, "plain"), ownPage);
+  // The page is that of the program that opens the WebSocket: the request has come to it, and the upgrade has not.
+  if (handshakeOpens(backend) && (isOfBackend || ownPage === null)) return null;
+  return found(
+    handshakeOpens(backend) ? 0.95 : isFile(front) ? 0.85 : 0.7,
+    statusLine(front),
+    words(
+      "A path that nobody has gets the very same page: what answers is a rule for every path (return, try_files … /index.html, the fallback page of an application).",
+      "一个不存在的路径得到完全相同的页面：回答者是对所有路径生效的规则（return、try_files … /index.html，或应用的兜底页面）。",
+    ),
+    isFile(front) ? FILE_LINE : null,
+    bodyLine(bodyOf(front)),
+    handshakeOpens(backend)
+      ? words(
+          "The backend opens the WebSocket, and has another page for the same GET.",
+          "后端能打开 WebSocket，而对同一 GET 给出的是另一个页面。",
+        )
+      : backendLine(backend),
   );
 }
 
