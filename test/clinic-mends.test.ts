@@ -16,6 +16,8 @@ useRig();
 interface Cure {
   readonly illness: string;
   readonly product: Product & Part;
+  /** Who else takes part. */
+  readonly needs?: readonly Part[];
   /** Which of several mends for one product, or part of its lines. */
   readonly which?: string;
   readonly choose?: (lines: string) => string;
@@ -127,6 +129,35 @@ const CURES: readonly Cure[] = [
     },
   },
   {
+    illness: "proxy-header-missing",
+    product: "nginx",
+    apply: (lines, backend) =>
+      nginxWith(
+        `server { ${lines.replace("443", "127.0.0.1:{{port:front}}")}
+         location / { proxy_pass http://${backend}; ${THREE_LINES} } }`,
+      ),
+  },
+  {
+    illness: "proxy-header-unexpected",
+    product: "nginx",
+    needs: ["haproxy"],
+    apply: async (lines, backend) => {
+      const inner = await startNginx({
+        http: `server { ${lines.replace("443", "127.0.0.1:{{port:front}}")}
+         location / { proxy_pass http://${backend}; ${THREE_LINES} } }`,
+        tolerates: [/./],
+      });
+      return [
+        (await startHaproxy({ backend: `server a 127.0.0.1:${inner.port()} send-proxy` })).url("ws", "/chat"),
+      ];
+    },
+  },
+  {
+    illness: "proxy-header-unexpected",
+    product: "haproxy",
+    apply: async (lines) => [(await startHaproxy({ backend: lines })).url("ws", "/chat")],
+  },
+  {
     illness: "path-not-routed",
     product: "haproxy",
     apply: async (lines, backend) => {
@@ -203,9 +234,9 @@ function mendOf({ illness, product }: Cure): Mend {
 }
 
 for (const cure of CURES) {
-  const { illness, product, which, choose = (lines: string): string => lines, apply } = cure;
+  const { illness, product, needs = [], which, choose = (lines: string): string => lines, apply } = cure;
   test(`${illness}, ${product}${which === undefined ? "" : ` (${which})`}: the lines work`, async (context) => {
-    requires(context, product);
+    requires(context, product, ...needs);
     const { address } = await startApplication();
     const values = { path: "/chat", host: "localhost", port: "443", authority: "localhost" };
     const lines = fillIn(choose(mendOf(cure).lines ?? ""), values).replaceAll("BACKEND", address);

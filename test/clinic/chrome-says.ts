@@ -34,6 +34,8 @@ export const CHROME_SAYS: Readonly<Record<string, string>> = {
     "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 500",
   "nginx with proxy_protocol on its listen line, and nobody who sends the PROXY header":
     "WebSocket connection to '{url}' failed: Connection closed before receiving a handshake response",
+  "nginx with proxy_protocol behind nginx, whose proxy_pass sends no PROXY header (502), and --backend":
+    "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 502",
   'nginx with return 200 "text" in the location into which the path falls':
     "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 200",
   "the same, and --backend, which opens the WebSocket":
@@ -42,6 +44,14 @@ export const CHROME_SAYS: Readonly<Record<string, string>> = {
     "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 200",
   "nginx without the lines about Upgrade, before an application with index.html for every path, and --backend":
     "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 200",
+  "HAProxy with send-proxy on the server line, before a Node server: an empty 400 for everything":
+    "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 400",
+  "the same with send-proxy-v2, and --backend":
+    "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 400",
+  "HAProxy with send-proxy, before an nginx without proxy_protocol: its page with 400":
+    "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 400",
+  "HAProxy with send-proxy, before a Caddy":
+    "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 400",
   "nginx with location /websocket/, and a URL without the slash at its end (301)":
     "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 301",
   "nginx whose location does not match, so that another one hands the path to a program that never answers (504)":

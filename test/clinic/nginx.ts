@@ -6,7 +6,7 @@ import { connectWebSocket } from "../rig/websocket-clients.ts";
 import { startApplication, startRefuser } from "./applications.ts";
 import { type Patient, UNTRUSTED } from "./patient.ts";
 
-const RIGHT_LINES =
+export const RIGHT_LINES =
   'proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";';
 
 /** A server of nginx's that listens on {{port:front}}. */
@@ -236,13 +236,39 @@ export const NGINX_PATIENTS: readonly Patient[] = [
   },
   {
     made: "nginx with proxy_protocol on its listen line, and nobody who sends the PROXY header",
-    illness: "connections-cut",
+    illness: "proxy-header-missing",
     admit: async () => {
       const proxy = await startNginx({
         http: "server { listen 127.0.0.1:{{port:front}} proxy_protocol; }",
         tolerates: [/./],
       });
       return [proxy.url("ws", "/chat")];
+    },
+  },
+  {
+    made: "the same with TLS",
+    illness: "proxy-header-missing",
+    notInBrowser: UNTRUSTED,
+    admit: async () => {
+      const { certificate, key } = await leafFiles();
+      const proxy = await startNginx({
+        http: `server { listen 127.0.0.1:{{port:front}} ssl proxy_protocol;
+          ssl_certificate ${certificate}; ssl_certificate_key ${key}; }`,
+        tolerates: [/./],
+      });
+      return [proxy.url("wss", "/chat"), "--ca", "{{ca}}"];
+    },
+  },
+  {
+    made: "nginx with proxy_protocol behind nginx, whose proxy_pass sends no PROXY header (502), and --backend",
+    illness: "proxy-header-missing",
+    admit: async () => {
+      const inner = await startNginx({
+        http: "server { listen 127.0.0.1:{{port:front}} proxy_protocol; }",
+        tolerates: [/./],
+      });
+      const proxy = await nginx(`location / { proxy_pass http://127.0.0.1:${inner.port()}; ${RIGHT_LINES} }`);
+      return [proxy.url("ws", "/chat"), "--backend", inner.url("ws", "/chat")];
     },
   },
   {

@@ -2,7 +2,9 @@
 import { startFaultyBackend } from "../rig/backends.ts";
 import { leafFiles } from "../rig/certificates.ts";
 import { reservePort } from "../rig/ports.ts";
+import { startNginx } from "../rig/proxy-process.ts";
 import { startApplication } from "./applications.ts";
+import { RIGHT_LINES } from "./nginx.ts";
 import { type Patient, UNTRUSTED } from "./patient.ts";
 import { authorityFile, startCaddy, startHaproxy } from "./proxies.ts";
 
@@ -97,11 +99,56 @@ export const OTHER_PROXY_PATIENTS: readonly Patient[] = [
   },
   {
     made: "HAProxy with accept-proxy on its bind line, and nobody who sends the PROXY header",
-    illness: "connections-cut",
+    illness: "proxy-header-missing",
     needs: ["haproxy"],
     admit: async () => {
       const { address } = await startApplication();
       const proxy = await startHaproxy({ bind: "accept-proxy", backend: `server a ${address}` });
+      return [proxy.url("ws", "/chat")];
+    },
+  },
+  {
+    made: "HAProxy with send-proxy on the server line, before a Node server: an empty 400 for everything",
+    illness: "proxy-header-unexpected",
+    needs: ["haproxy"],
+    admit: async () => {
+      const { address } = await startApplication();
+      const proxy = await startHaproxy({ backend: `server a ${address} send-proxy` });
+      return [proxy.url("ws", "/chat")];
+    },
+  },
+  {
+    made: "the same with send-proxy-v2, and --backend",
+    illness: "proxy-header-unexpected",
+    needs: ["haproxy"],
+    admit: async () => {
+      const { address } = await startApplication();
+      const proxy = await startHaproxy({ backend: `server a ${address} send-proxy-v2` });
+      return [proxy.url("ws", "/chat"), "--backend", `ws://${address}/chat`];
+    },
+  },
+  {
+    made: "HAProxy with send-proxy, before an nginx without proxy_protocol: its page with 400",
+    illness: "proxy-header-unexpected",
+    needs: ["haproxy"],
+    admit: async () => {
+      const { address } = await startApplication();
+      const inner = await startNginx({
+        http: `server { listen 127.0.0.1:{{port:front}}; location / { proxy_pass http://${address}; ${RIGHT_LINES} } }`,
+        tolerates: [/./],
+      });
+      const proxy = await startHaproxy({ backend: `server a 127.0.0.1:${inner.port()} send-proxy` });
+      return [proxy.url("ws", "/chat")];
+    },
+  },
+  {
+    made: "HAProxy with send-proxy, before a Caddy",
+    illness: "proxy-header-unexpected",
+    needs: ["haproxy", "caddy"],
+    admit: async () => {
+      const { address } = await startApplication();
+      const inner = await startCaddy(`reverse_proxy ${address}`);
+      const proxy = await startHaproxy({ backend: `server a 127.0.0.1:${inner.port} send-proxy` });
       return [proxy.url("ws", "/chat")];
     },
   },

@@ -19,6 +19,8 @@ export type ControlName =
   | "other-slash"
   /** The same GET without any sign of an upgrade, at a path that surely nobody has. */
   | "unknown-path"
+  /** The handshake behind a PROXY header, for a port that says nothing without one. */
+  | "proxy-header"
   /** The handshake without TLS on the same port, and the other way round. */
   | "other-scheme"
   /** The handshake one folder up, and so on to the root. */

@@ -130,8 +130,11 @@ async function walkAll(options: WalkOptions, company: Company): Promise<Found> {
   onStage("tls");
   const tls = await probeTls(route, target.host, timeoutMs);
   if (tls.outcome !== "established") {
-    const controls = await tryOtherScheme(options, target, route);
-    return { url, page, names, tcp, tls, controls };
+    const [otherScheme, proxyHeader] = await Promise.all([
+      tryOtherScheme(options, target, route),
+      tls.outcome === "not-tls" || tls.outcome === "alert" ? [] : tryProxyHeader(options, target, route),
+    ]);
+    return { url, page, names, tcp, tls, controls: [...otherScheme, ...proxyHeader] };
   }
   const http = await walkHttp(options, target, route, company);
   const outcome = http.handshake?.outcome;
@@ -159,13 +162,14 @@ async function walkHttp(
   const always = sendControls(route, target, handshaking, alwaysVariants(handshaking), timeoutMs);
   if (!isAccepted(handshake)) {
     onStage("controls");
-    const [first, others, otherScheme, opaque] = await Promise.all([
+    const [first, others, otherScheme, proxyHeader, opaque] = await Promise.all([
       always,
       sendControls(route, target, handshaking, failureVariants(target), timeoutMs),
       route.tls === null && mayWantTls(handshake) ? tryOtherScheme(options, target, route) : [],
+      isUnanswered(handshake) ? tryProxyHeader(options, target, route) : [],
       options.layer4 ? probeOpaque(route, newRequest(), timeoutMs) : null,
     ]);
-    return { handshake, controls: [...first, ...others, ...otherScheme], opaque };
+    return { handshake, controls: [...first, ...others, ...otherScheme, ...proxyHeader], opaque };
   }
   onStage("conversation");
   const [first, unnamed, conversation, opaque] = await Promise.all([
@@ -193,6 +197,10 @@ function namesItself({ outcome }: Exchange): boolean {
   return outcome.kind === "answer" && header(outcome.answer, "server") !== undefined;
 }
 
+function isUnanswered({ outcome }: Exchange): boolean {
+  return outcome.kind === "ended" || outcome.kind === "timeout";
+}
+
 /** No answer, or one that says that TLS was expected, here or by somebody further behind. */
 function mayWantTls({ outcome }: Exchange): boolean {
   return outcome.kind !== "answer" || PLAIN_ON_TLS_BODY.test(outcome.body);
@@ -215,6 +223,20 @@ function tryOtherScheme(options: WalkOptions, target: Target, route: Route): Pro
     target,
     handshakeOptions(options, target),
     variants,
+    options.timeoutMs,
+  );
+}
+
+/** From nobody in particular: who takes PROXY headers goes on with the connection's own addresses then (version 1, section 2.1). */
+const PROXY_HEADER = "PROXY UNKNOWN\r\n";
+
+/** The handshake behind a PROXY header, as a balancer in front would send it. */
+function tryProxyHeader(options: WalkOptions, target: Target, route: Route): Promise<readonly Control[]> {
+  return sendControls(
+    { ...route, preface: PROXY_HEADER },
+    target,
+    handshakeOptions(options, target),
+    new Map<ControlName, Variant>([["proxy-header", {}]]),
     options.timeoutMs,
   );
 }

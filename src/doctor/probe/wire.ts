@@ -15,6 +15,8 @@ export interface Route {
   readonly port: number;
   /** Null for a connection without TLS. */
   readonly tls: ConnectionOptions | null;
+  /** Sent before everything else, TLS included. */
+  readonly preface?: string;
 }
 
 export class Wire {
@@ -131,10 +133,7 @@ export type Connected =
 export function connect(route: Route, timeoutMs: number): Promise<Connected> {
   const startedMs = performance.now();
   const elapsed = (): number => performance.now() - startedMs;
-  const socket =
-    route.tls === null
-      ? connectTcp({ host: route.address, port: route.port })
-      : connectTls({ ...route.tls, host: route.address, port: route.port });
+  const socket = openSocket(route);
   return new Promise((resolve) => {
     const fail = (code: string, message: string): void => {
       clearTimeout(timer);
@@ -154,6 +153,18 @@ export function connect(route: Route, timeoutMs: number): Promise<Connected> {
       resolve({ ok: true, wire, socket, ms: elapsed() });
     });
   });
+}
+
+function openSocket({ address: host, port, tls, preface }: Route): Socket {
+  if (preface === undefined)
+    return tls === null ? connectTcp({ host, port }) : connectTls({ ...tls, host, port });
+  const socket = connectTcp({ host, port });
+  // Waits in the socket for the connection, and TLS behind it.
+  socket.write(preface);
+  if (tls === null) return socket;
+  const secured = connectTls({ ...tls, socket });
+  socket.on("error", (error) => secured.destroy(error));
+  return secured;
 }
 
 /** The name to send as SNI: none for an IP address (RFC 6066 section 3). */

@@ -98,6 +98,14 @@ export function everyPathIsAlike(walk: Walk): boolean {
   return answeredTheSame(control(walk, "plain"), control(walk, "unknown-path"));
 }
 
+/** Whether a port that says nothing by itself answers once a PROXY header comes first. */
+export function wantsProxyHeader(walk: Walk | null): boolean {
+  if (walk === null || plainIsAnswered(walk)) return false;
+  const behindHeader = control(walk, "proxy-header")?.outcome;
+  // A program that does not know the header answers 400 to it, if anything: then it is another line that was not liked.
+  return behindHeader?.kind === "answer" && behindHeader.answer.status !== 400;
+}
+
 /** Whether somebody reads the WebSocket fields: an impossible version is answered differently from a plain GET. */
 export function readsHandshakes(walk: Walk): boolean {
   const [bad, plain] = [control(walk, "bad-version"), control(walk, "plain")];

@@ -28,8 +28,8 @@ location {path} {
   ),
   mend(
     "haproxy",
-    "HAProxy passes upgrades by itself; look for rules that delete Upgrade or Connection, and for option httpclose or forceclose. Where every path gets 400: send-proxy towards a program that does not expect it.",
-    "HAProxy 默认会转发升级请求；检查是否有删除 Upgrade 或 Connection 的规则，以及 option httpclose、forceclose。如果所有路径都是 400：send-proxy 发给了不认识它的程序。",
+    "HAProxy passes upgrades by itself; look for rules that delete Upgrade or Connection, and for option httpclose or forceclose.",
+    "HAProxy 默认会转发升级请求；检查是否有删除 Upgrade 或 Connection 的规则，以及 option httpclose、forceclose。",
     `defaults
     mode http
     option http-server-close

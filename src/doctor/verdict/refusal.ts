@@ -26,6 +26,7 @@ import {
 import { isOwnPage, pathSeenByApplication, upgradeMissedIn } from "./fingerprint.ts";
 import type { Case, Finding } from "./illness.ts";
 import { bodyLine, ownPageLine } from "./pages.ts";
+import { unreadBy } from "./unread.ts";
 
 /** Bodies that name a cause of their own. */
 const NAMES_ANOTHER_CAUSE =
@@ -62,7 +63,7 @@ export function recogniseLostUpgrade(subject: Case): Finding | null {
   const body = bodyOf(front);
   const byStatus = CERTAINTY_BY_STATUS.get(answer?.status ?? 0);
   if (answer === null || byStatus === undefined) return null;
-  if (NAMES_ANOTHER_CAUSE.test(body) || backendRefusesToo(subject)) return null;
+  if (NAMES_ANOTHER_CAUSE.test(body) || backendRefusesToo(subject) || unreadBy(front) !== null) return null;
   const missed = upgradeMissedIn(body);
   const isBackendWell = handshakeOpens(backend);
   if (missed === null && isOwnPage(answer, body)) return null;

@@ -7,6 +7,7 @@ import { handshakeOpens } from "./facts.ts";
 import type { Case, Cause, Illness, Verdict } from "./illness.ts";
 import { CERTIFICATE_ILLNESSES } from "./illnesses/certificates.ts";
 import { NETWORK_ILLNESSES } from "./illnesses/network.ts";
+import { PROXY_HEADER_ILLNESSES } from "./illnesses/proxy-header.ts";
 import { REFUSAL_ILLNESSES } from "./illnesses/refusals.ts";
 import { STATUS_ILLNESSES } from "./illnesses/statuses.ts";
 import { SWITCHING_ILLNESSES } from "./illnesses/switching.ts";
@@ -22,6 +23,7 @@ export const ILLNESSES: readonly Illness[] = [
   ...TLS_ILLNESSES,
   ...CERTIFICATE_ILLNESSES,
   ...UNANSWERED_ILLNESSES,
+  ...PROXY_HEADER_ILLNESSES,
   ...SWITCHING_ILLNESSES,
   ...REFUSAL_ILLNESSES,
   ...STATUS_ILLNESSES,

@@ -4,7 +4,7 @@ import { PLAIN_ON_TLS_BODY } from "../../probe/plain-on-tls.ts";
 import type { Walk } from "../../probe/walk.ts";
 import { verbatim, words } from "../../words.ts";
 import { FIREFOX_CANNOT, connectionError } from "../browsers.ts";
-import { answerOf, bodyOf, control, controlOpens, found, portTakesTls } from "../facts.ts";
+import { answerOf, bodyOf, control, controlOpens, found, portTakesTls, wantsProxyHeader } from "../facts.ts";
 import type { Case, Finding, Illness } from "../illness.ts";
 import { mend } from "../mends.ts";
 
@@ -405,10 +405,12 @@ http-request deny if { path_beg /admin/ } !{ ssl_c_used }`,
       "openssl s_client -connect {host}:{port} from inside and from outside.",
       "从内网和外网分别执行 openssl s_client -connect {host}:{port}。",
     ),
-    recognise: ({ front: { tls } }) =>
-      tls?.outcome === "ended" || tls?.outcome === "timeout" || tls?.outcome === "error"
-        ? found(0.8, verbatim(`TLS: ${tls.outcome}`), tls.detail === "" ? null : verbatim(tls.detail))
-        : null,
+    recognise: ({ front }) => {
+      const { tls } = front;
+      if (tls?.outcome !== "ended" && tls?.outcome !== "timeout" && tls?.outcome !== "error") return null;
+      if (wantsProxyHeader(front)) return null;
+      return found(0.8, verbatim(`TLS: ${tls.outcome}`), tls.detail === "" ? null : verbatim(tls.detail));
+    },
   },
   {
     id: "redirect-to-https",

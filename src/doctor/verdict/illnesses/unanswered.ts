@@ -2,7 +2,7 @@
 import type { Walk } from "../../probe/walk.ts";
 import { verbatim, type Words, words } from "../../words.ts";
 import { FIREFOX_CANNOT, handshakeError } from "../browsers.ts";
-import { backendLine, control, found, plainIsAnswered } from "../facts.ts";
+import { backendLine, control, found, plainIsAnswered, wantsProxyHeader } from "../facts.ts";
 import type { Illness } from "../illness.ts";
 import { mend, PASS_THE_UPGRADE } from "../mends.ts";
 
@@ -92,16 +92,10 @@ export const UNANSWERED_ILLNESSES: readonly Illness[] = [
         "Is its event loop blocked, are its threads all taken? Restart it, and look.",
         "事件循环是否阻塞、线程是否用尽？重启并检查。",
       ),
-      mend(
-        "nginx",
-        "Behind listen … proxy_protocol the server waits for a PROXY header that a browser does not send.",
-        "listen … proxy_protocol 会等待浏览器不会发送的 PROXY 头。",
-        "listen {port};   # without proxy_protocol",
-      ),
     ],
     confirm: words("curl -m 5 -i {http}://{authority}/", "curl -m 5 -i {http}://{authority}/"),
     recognise: ({ front, backend }) => {
-      if (kindOf(front) !== "timeout" || plainIsAnswered(front)) return null;
+      if (kindOf(front) !== "timeout" || plainIsAnswered(front) || wantsProxyHeader(front)) return null;
       if (control(front, "other-scheme")?.outcome.kind === "answer") return null;
       return found(0.9, verbatim("timeout"), opaqueLine(front), backendLine(backend));
     },
@@ -169,8 +163,8 @@ export const UNANSWERED_ILLNESSES: readonly Illness[] = [
       "无论有没有 Upgrade，每个连接都被切断：与 WebSocket 无关（第 4 层）。",
     ),
     explanation: words(
-      "The port takes connections and ends them: a TCP balancer without a live backend, a server that wants another protocol (TLS, PROXY protocol), a limit on connections, a firewall that resets.",
-      "端口接受连接后又断开：TCP 负载均衡没有存活后端、服务器要求别的协议（TLS、PROXY）、连接数限制，或防火墙重置。",
+      "The port takes connections and ends them: a TCP balancer without a live backend, a server that wants another protocol, a limit on connections, a firewall that resets.",
+      "端口接受连接后又断开：TCP 负载均衡没有存活后端、服务器要求别的协议、连接数限制，或防火墙重置。",
     ),
     browsers: {
       chrome: [
@@ -186,24 +180,12 @@ export const UNANSWERED_ILLNESSES: readonly Illness[] = [
         "Look at what listens there, and at the health of what stands behind it.",
         "检查该端口上的程序以及其后端的健康状态。",
       ),
-      mend(
-        "nginx",
-        "proxy_protocol on the listen line wants a PROXY header of everybody who connects: take it away where nothing in front sends one.",
-        "listen 行的 proxy_protocol 要求每个连接都带 PROXY 头：前面没有设备发送时要去掉。",
-        "listen {port};   # without proxy_protocol",
-      ),
-      mend(
-        "haproxy",
-        "accept-proxy on the bind line wants a PROXY header.",
-        "bind 行的 accept-proxy 要求 PROXY 头。",
-        "bind :{port}",
-      ),
     ],
     confirm: words("curl -v {http}://{authority}/ ends as well.", "curl -v {http}://{authority}/ 也会中断。"),
     recognise: ({ front, backend }) => {
       const outcome = front.handshake?.outcome;
       const isCut = outcome?.kind === "ended" || outcome?.kind === "unconnected";
-      if (!isCut || plainIsAnswered(front)) return null;
+      if (!isCut || plainIsAnswered(front) || wantsProxyHeader(front)) return null;
       if (control(front, "other-scheme")?.outcome.kind === "answer") return null;
       const how = outcome.kind === "unconnected" ? outcome.code : outcome.detail || outcome.ending;
       // What TLS says by itself has names of its own.
