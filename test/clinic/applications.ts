@@ -47,6 +47,9 @@ export async function startFalsePromise(tls: TlsOptions): Promise<Served> {
     stream.respond({ ":status": 405 }, { endStream: true });
   });
   server.on("sessionError", () => {});
+  server.on("request", (request, response) => {
+    if (request.httpVersionMajor === 1) response.end("page");
+  });
   const webSockets = new WebSocketServer({ noServer: true });
   server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => {
     webSockets.handleUpgrade(request, socket, head, (webSocket) => {
