@@ -10,11 +10,15 @@ const INTRODUCTION = `# The clinic
 
 <!-- Made by test/clinic-page.test.ts from the patients in test/clinic. Do not edit: run \`npx vitest run test/clinic-page.test.ts -u\`. -->
 
-Each row is a real setup with one fault, made on this machine by \`test/clinic*.test.ts\`: a real nginx, HAProxy, Caddy or Apache, real
-certificates, real sockets. The doctor has to name the illness as the first cause; what it says about each, with the lines that
-mend it, stands in [DOCTOR.md](DOCTOR.md). What Chrome says in its console is what chromium said to this very setup; where it
-cannot be asked, the row says why. Most messages stand behind \`WebSocket connection to 'wss://…' failed:\`, and those about the
-handshake behind \`Error during WebSocket handshake:\`.
+On these setups \`wsgate doctor\` is tried, whenever the tests run. Each row is a real one, made by \`test/clinic*.test.ts\`: a real
+nginx, HAProxy, Caddy or Apache, real certificates, real sockets, and one fault, which the doctor has to name as the first cause;
+or none, and then it must find none (*healthy*). A row that begins with *the same* differs from the one above it by what it says.
+
+What the doctor says about each illness, with the lines that mend it, stands in [DOCTOR.md](DOCTOR.md); words in *italics* stand for
+what it finds, such as a path. What Chrome says in its console is what chromium said to this very setup; where it cannot be asked,
+the row says why. Most messages stand behind \`WebSocket connection to 'wss://…' failed:\`, and those about the handshake behind
+\`Error during WebSocket handshake:\`. *The articles' files* are configurations that well-known articles about WebSockets behind
+nginx print.
 `;
 
 function cell(text: string): string {

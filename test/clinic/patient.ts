@@ -17,4 +17,4 @@ export interface Patient {
 export const IMPATIENT: readonly string[] = ["--timeout", "400ms"];
 
 /** For certificates that are good but for one thing. */
-export const UNTRUSTED = "chromium does not trust the rig's authority, and says that first";
+export const UNTRUSTED = "chromium does not know the certificate authority of the tests, and says that first";
