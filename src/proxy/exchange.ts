@@ -1,5 +1,6 @@
 import { assert } from "../base/assert.ts";
 import type { ByteString } from "../base/bytes.ts";
+import { SendDeadline } from "../base/send-deadline.ts";
 import type { Outcome } from "../compile/outcome.ts";
 import type { BodyFailure, Request } from "../compile/request.ts";
 import type { ResponseHead } from "../http/head-parser.ts";
@@ -67,6 +68,8 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
 
   /** The connection takes no more for now. */
   #isBlocked = false;
+  /** Limits how long it may take nothing; made when it is slow for the first time. */
+  #sendDeadline: SendDeadline | null = null;
   #flowLimits: FlowLimits;
   #flow: AnswerFlow | null = null;
 
@@ -214,14 +217,16 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
   #onBlocked(): void {
     if (this.#isBlocked || this.#phase !== "answering") return;
     this.#isBlocked = true;
-    this.#connection?.user.expectWithin(this.#rules.proxy_send_timeout);
+    const connection = this.#connection;
+    if (connection === null) return;
+    connection.user.expectNothing();
+    this.#sendDeadline ??= new SendDeadline(connection.transport, () => this.onUpstreamTimeout());
+    this.#sendDeadline.arm(this.#rules.proxy_send_timeout);
   }
 
   onUpstreamDrain(): void {
-    if (this.#isBlocked && this.#phase === "answering") {
-      if (this.#isBodySent) this.#expectAnswer();
-      else this.#connection?.user.expectNothing();
-    }
+    if (this.#isBlocked) this.#sendDeadline?.disarm();
+    if (this.#isBlocked && this.#phase === "answering" && this.#isBodySent) this.#expectAnswer();
     this.#isBlocked = false;
     this.#body?.resume();
   }
@@ -263,7 +268,8 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
     }
     fillResponse(request, rules, head);
     this.#phase = "relaying";
-    if (!this.#isBodySent) this.#expectAnswer();
+    this.#sendDeadline?.disarm();
+    if (!this.#isBodySent || this.#isBlocked) this.#expectAnswer();
     this.#flowLimits = flowLimits(request, rules, head);
     if (this.#flowLimits.bytesPerSecond > 0) this.#flow = this.#startFlow();
     request.activity = "reading upstream";
@@ -398,6 +404,8 @@ export class Exchange implements AnswerListener, BodyTarget, BodyReceiver, DialL
     const connection = this.#connection;
     if (connection === null) return;
     this.#connection = null;
+    this.#sendDeadline?.disarm();
+    this.#sendDeadline = null;
     connection.user.abandon();
     // Of a request that was not sent to its end the rest would be taken for the next one.
     const isClean = isReusable && this.#isBodySent && connection.transport.pendingBytes === 0;
