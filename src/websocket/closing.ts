@@ -8,7 +8,8 @@ import type { Tunnel, TunnelEndReason, TunnelSide } from "./relay.ts";
  * duration (RFC 6455 sections 1.4, 5.5.1 and 7.1). The proxy asks the client; by the client's answer the upstream is asked, with the same code and reason.
  *
  *   state     what has been said                                      what leads on
- *   waiting   nothing yet: a frame to the client is under way         its end → asked; a Close of either side → theirs
+ *   waiting   nothing yet: a frame to the client is under way         its end → asked; a Close of either side → theirs; an
+ *                                                                     offence of the client's → telling
  *   asked     our Close to the client. What the client had sent       the client's Close → answered, or over where the
  *             before it saw it still reaches the upstream. What the   upstream has sent one meanwhile; the client's end
  *             upstream sends can be delivered no more: it is dropped  without a Close → the relay's: the upstream gets ours
@@ -16,13 +17,15 @@ import type { Tunnel, TunnelEndReason, TunnelSide } from "./relay.ts";
  *             client has got FIN
  *   theirs    a Close of a side that came before ours: that side's    both connections closed
  *             handshake goes on as if there were none of ours
+ *   telling   nothing yet: of what the client has broken it is told   the end of that frame → over
+ *             in the place of our Close
  *   over      nothing is left to be said, or the tunnel has no        both connections closed
  *             frames: both sides have got FIN
  *
  * Whatever happens, all is over when the time is: a client that has not answered is cut off, and the upstream gets a Close
  * frame of ours, FIN, and a moment to take them in; an upstream that has not answered is cut off.
  */
-type State = "waiting" | "asked" | "answered" | "theirs" | "over";
+type State = "waiting" | "asked" | "answered" | "theirs" | "telling" | "over";
 
 /** What was waited for when the time was over. */
 export type ClosingDelay =
@@ -89,6 +92,23 @@ export class ClosingHandshake {
     return this.#state === "asked" || this.#state === "answered" || this.#state === "over";
   }
 
+  /**
+   * The client has broken a rule, and is told that instead, for which the time still counts. `onSent` is called when it has
+   * been. False where nothing is waited for: it can be told at once, or knows of an end.
+   */
+  tellInstead(farewell: Farewell, reason: TunnelEndReason, onSent: () => void): boolean {
+    const { tunnel, toClient } = this.#options;
+    if (this.#state !== "waiting" || toClient === null || !tunnel.isOpen) return false;
+    this.#state = "telling";
+    this.limitTo(CLOSING_TIMEOUT_MS);
+    tunnel.beginClosing(reason);
+    toClient.sendClose(farewell, () => {
+      this.#state = "over";
+      onSent();
+    });
+    return true;
+  }
+
   /** A Close frame has come and, where the other side has none yet, been passed on. */
   onClose(by: TunnelSide): void {
     const { tunnel, toClient } = this.#options;
@@ -136,6 +156,8 @@ export class ClosingHandshake {
     switch (this.#state) {
       case "waiting":
         return tunnel.isOpen ? "frame" : "connection";
+      case "telling":
+        return "frame";
       case "asked":
         return tunnel.isGone("client") ? "connection" : "client";
       case "answered":

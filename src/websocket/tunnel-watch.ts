@@ -241,16 +241,18 @@ export class TunnelWatch {
     const tunnel = this.#tunnel;
     const reason = isLimit ? "limit" : "violation";
     const way = by === "client" ? this.fromUpstream : this.fromClient;
+    const farewell = { code: violation.code, reason: violation.message };
+    const onSent = (): void => {
+      this.onFarewell(by, farewell);
+      this.#end(reason);
+    };
+    if (by === "client" && this.#closing?.tellInstead(farewell, reason, onSent) === true) return;
     if (tunnel === null || !tunnel.isOpen || this.#closing !== null || way.isBetweenFrames)
       return this.#end(reason);
     tunnel.beginClosing(reason);
     this.#telling = new Deadline();
     this.#telling.arm(CLOSING_TIMEOUT_MS, () => this.#end(reason));
-    const farewell = { code: violation.code, reason: violation.message };
-    way.sendClose(farewell, () => {
-      this.onFarewell(by, farewell);
-      this.#end(reason);
-    });
+    way.sendClose(farewell, onSent);
     this.#paced[way.from]?.setFree();
   }
 

@@ -43,7 +43,7 @@ export const ENDS: readonly EndGroup[] = [
   {
     title: "By a frame that breaks a rule",
     intro:
-      "Nothing of the frame is passed on. Who has sent it is told the rule, with 1002 (1009 for a length that nobody could take); the other side gets 1001. The rule's name is in the error log.",
+      "Nothing of the frame is passed on. Who has sent it is told the rule, with 1002 (1009 for a length that nobody could take); the other side gets 1001. A client to which a frame is under way is told behind it, also where a drain waits for that frame, and as long as the drain's time lasts. The rule's name is in the error log.",
     ends: violations,
   },
   {

@@ -24,6 +24,8 @@ export interface TunnelBackendOptions extends BackendOptions {
   readonly headers?: string | ((handshake: HttpRequest) => string);
   /** Bytes sent together with it. */
   readonly along?: string;
+  /** FIN follows at once. */
+  readonly endsAtOnce?: boolean;
 }
 
 export async function startTunnelBackend(options: TunnelBackendOptions = {}): Promise<TunnelBackend> {
@@ -33,6 +35,7 @@ export async function startTunnelBackend(options: TunnelBackendOptions = {}): Pr
     const handshake = await readRequest(wire);
     const early = wire.inbox.unread;
     await wire.send(`${switching(handshake, linesOf(options.headers, handshake))}${options.along ?? ""}`);
+    if (options.endsAtOnce === true) wire.end();
     arrived.push({ wire, handshake, early });
     for (const resolve of wake.splice(0)) resolve();
   }, options);
