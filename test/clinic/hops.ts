@@ -34,6 +34,33 @@ export async function startHop(serverPort: number, harm: Harm): Promise<Served> 
   return serve(server, "a hop");
 }
 
+/** Passes bytes on, but those of a client that offers HTTP/2 only once another client has come and gone. */
+export async function startLateHop(serverPort: number): Promise<Served> {
+  let onGone: () => void = () => {};
+  const otherIsGone = new Promise<void>((resolve) => {
+    onGone = resolve;
+  });
+  const server = createServer((client) => {
+    const upstream = connect(serverPort, "127.0.0.1");
+    client.on("error", () => {});
+    upstream.on("error", () => {});
+    client.once("close", () => upstream.destroy());
+    client.once("data", (hello: Buffer) => {
+      client.pause();
+      const begin = (): void => {
+        upstream.write(hello);
+        client.pipe(upstream).pipe(client);
+      };
+      if (hello.includes("\x02h2")) void otherIsGone.then(begin);
+      else {
+        client.once("close", onGone);
+        begin();
+      }
+    });
+  });
+  return serve(server, "a hop that keeps HTTP/2 back");
+}
+
 function passOn(from: Socket, to: Socket, client: Socket, change: Harm["toServer"]): void {
   from.on("data", (chunk: Buffer) => {
     const changed = change === undefined ? chunk.toString("latin1") : change(chunk.toString("latin1"));

@@ -105,17 +105,23 @@ export function tlsOptions(host: string, { ca, clientCertificate }: TlsWishes): 
 export async function probeTls(route: Route, host: string, timeoutMs: number): Promise<TlsStep> {
   const options = route.tls ?? {};
   const both = { ...options, ALPNProtocols: ["h2", "http/1.1"] };
-  const [http1, any] = await Promise.all([
-    connect({ ...route, tls: options }, timeoutMs),
+  const [{ http1, described }, any] = await Promise.all([
+    // Described at once: with TLS 1.3 a server may refuse the client, and end it, while the other is still on its way.
+    connect({ ...route, tls: options }, timeoutMs).then((connected) => ({
+      http1: connected,
+      described:
+        connected.ok && connected.socket instanceof TLSSocket
+          ? describeConnection(connected.socket, host)
+          : null,
+    })),
     connect({ ...route, tls: both }, timeoutMs),
   ]);
   const alpn = any.ok && any.socket instanceof TLSSocket ? any.socket.alpnProtocol || "" : "";
   if (any.ok) any.wire.destroy();
   const nothing = { ...emptyStep(route.address, host), showsCertificate: options.cert !== undefined };
-  if (http1.ok && http1.socket instanceof TLSSocket) {
-    const step = { ...nothing, ...describeConnection(http1.socket, host), alpn, ms: http1.ms };
+  if (http1.ok && described !== null) {
     http1.wire.destroy();
-    return step;
+    return { ...nothing, ...described, alpn, ms: http1.ms };
   }
   const failure = http1.ok ? { code: "EUNKNOWN", message: "", ms: 0 } : http1;
   if (any.ok) return { ...nothing, outcome: "alert", detail: failure.message, alpn, refusesHttp1: true };
