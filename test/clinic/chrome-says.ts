@@ -50,6 +50,8 @@ export const CHROME_SAYS: Readonly<Record<string, string>> = {
     "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 400",
   "HAProxy with send-proxy, before an nginx without proxy_protocol: its page with 400":
     "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 400",
+  "HAProxy with mode tcp and send-proxy, before an nginx with TLS: its page with 400 in plain text":
+    "WebSocket connection to '{url}' failed: Error in connection establishment: net::ERR_SSL_PROTOCOL_ERROR",
   "HAProxy with send-proxy, before a Caddy":
     "WebSocket connection to '{url}' failed: Error during WebSocket handshake: Unexpected response code: 400",
   "nginx with location /websocket/, and a URL without the slash at its end (301)":

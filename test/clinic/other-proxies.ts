@@ -142,6 +142,23 @@ export const OTHER_PROXY_PATIENTS: readonly Patient[] = [
     },
   },
   {
+    made: "HAProxy with mode tcp and send-proxy, before an nginx with TLS: its page with 400 in plain text",
+    illness: "proxy-header-unexpected",
+    needs: ["haproxy"],
+    admit: async () => {
+      const { certificate, key } = await leafFiles();
+      const inner = await startNginx({
+        http: `server { listen 127.0.0.1:{{port:front}} ssl; ssl_certificate ${certificate}; ssl_certificate_key ${key}; }`,
+        tolerates: [/./],
+      });
+      const proxy = await startHaproxy({
+        defaults: "mode tcp",
+        backend: `server a 127.0.0.1:${inner.port()} send-proxy`,
+      });
+      return [proxy.url("wss", "/chat"), "--ca", "{{ca}}"];
+    },
+  },
+  {
     made: "HAProxy with send-proxy, before a Caddy",
     illness: "proxy-header-unexpected",
     needs: ["haproxy", "caddy"],

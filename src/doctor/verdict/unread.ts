@@ -1,7 +1,7 @@
 /** Requests that arrive as something that is no HTTP. */
-import { header } from "../probe/exchange.ts";
+import { type Exchange, header } from "../probe/exchange.ts";
 import type { Walk } from "../probe/walk.ts";
-import { answeredTheSame, answerOf, bodyOf } from "./facts.ts";
+import { answeredTheSame, control } from "./facts.ts";
 
 /** What programs answer to a line that is no request of HTTP's, as the PROXY header is: seen of each, in both versions. */
 const UNREADABLE: readonly (readonly [program: string, body: RegExp])[] = [
@@ -16,9 +16,15 @@ const UNREADABLE: readonly (readonly [program: string, body: RegExp])[] = [
 
 /** The program that could read none of the doctor's requests, by its answers; null where it has read them, or says something else. */
 export function unreadBy(walk: Walk): string | null {
-  const answer = answerOf(walk);
-  if (answer?.status !== 400 || !isAnsweredAlikeThroughout(walk)) return null;
-  const body = bodyOf(walk);
+  // Who answers a ClientHello in plain text is asked without TLS, too.
+  if (walk.tls?.outcome === "not-tls") return programThatSays(control(walk, "other-scheme"));
+  return isAnsweredAlikeThroughout(walk) ? programThatSays(walk.handshake) : null;
+}
+
+function programThatSays(exchange: Exchange | null): string | null {
+  const outcome = exchange?.outcome;
+  if (outcome?.kind !== "answer" || outcome.answer.status !== 400) return null;
+  const { answer, body } = outcome;
   // Node's parser answers before there is a response that could have fields.
   const isBare = body === "" && ["content-type", "date"].every((name) => header(answer, name) === undefined);
   if (isBare) return "Node";

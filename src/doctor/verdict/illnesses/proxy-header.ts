@@ -12,7 +12,7 @@ function recogniseUnexpected(subject: Case): Finding | null {
   const { front, backend } = subject;
   const program = unreadBy(front);
   if (program === null || backendRefusesToo(subject)) return null;
-  const readsOthers = answerOf(backend ?? front)?.status !== 400;
+  const readsOthers = backend !== null && answerOf(backend) !== null;
   return found(
     readsOthers ? 0.93 : program === "Node" ? 0.85 : 0.7,
     statusLine(front),
@@ -20,10 +20,15 @@ function recogniseUnexpected(subject: Case): Finding | null {
       `It is how ${program} answers what it cannot read as a request, and the request was a right one.`,
       `这是 ${program} 对无法解析的请求的回答，而发送的请求是正确的。`,
     ),
-    words(
-      "Every path, HTTP/1.0 and a GET without Upgrade get the very same answer.",
-      "任何路径、HTTP/1.0、不带 Upgrade 的 GET 都得到完全相同的回答。",
-    ),
+    front.tls === null || front.handshake !== null
+      ? words(
+          "Every path, HTTP/1.0 and a GET without Upgrade get the very same answer.",
+          "任何路径、HTTP/1.0、不带 Upgrade 的 GET 都得到完全相同的回答。",
+        )
+      : words(
+          "It answers TLS in plain text, and the same handshake without TLS with 400.",
+          "它用明文回答 TLS，而不带 TLS 的同一握手得到 400。",
+        ),
     backendLine(backend),
   );
 }
@@ -111,10 +116,16 @@ export const PROXY_HEADER_ILLNESSES: readonly Illness[] = [
       "服务器无法解析任何请求（400）：多半是前面带了它不认识的 PROXY 协议头。",
     ),
     explanation: words(
-      "A balancer that is told to send the PROXY header puts a line of its own before each request. A program that does not expect it takes that for the request, and answers 400 to everything, pages included. Whatever else a hop writes before the request does the same.",
-      "打开了 PROXY 头的负载均衡会在每个请求前加一行。不认识它的程序把这一行当作请求，于是对一切（包括普通页面）回答 400。途中设备在请求前写入的其他内容也会如此。",
+      "A balancer that is told to send the PROXY header puts a line of its own before each request. A program that does not expect it takes that for the request, and answers 400 to everything, pages included; one that expects TLS does so, or hangs up. Whatever else a hop writes before the request does the same.",
+      "打开了 PROXY 头的负载均衡会在每个请求前加一行。不认识它的程序把这一行当作请求，于是对一切（包括普通页面）回答 400；等待 TLS 的程序也会如此，或直接断开。途中设备在请求前写入的其他内容也会如此。",
     ),
-    browsers: unexpectedCode(400),
+    browsers: {
+      ...unexpectedCode(400),
+      chrome: [
+        ...unexpectedCode(400).chrome,
+        "WebSocket connection to '{url}' failed: Error in connection establishment: net::ERR_SSL_PROTOCOL_ERROR",
+      ],
+    },
     mends: [
       mend(
         "haproxy",

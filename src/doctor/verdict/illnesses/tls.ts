@@ -7,6 +7,7 @@ import { FIREFOX_CANNOT, connectionError } from "../browsers.ts";
 import { answerOf, bodyOf, control, controlOpens, found, portTakesTls, wantsProxyHeader } from "../facts.ts";
 import type { Case, Finding, Illness } from "../illness.ts";
 import { mend } from "../mends.ts";
+import { unreadBy } from "../unread.ts";
 
 function plainToTls({ front }: Case): Finding | null {
   if (front.url.target?.scheme !== "ws" || front.handshake === null) return null;
@@ -109,7 +110,8 @@ export const TLS_ILLNESSES: readonly Illness[] = [
       if (tls.outcome !== "not-tls" && !(opens && tls.outcome !== "established")) return null;
       const firstLine = tls.firstBytes.split(/\r?\n/)[0] ?? "";
       return found(
-        opens || answers || firstLine.startsWith("HTTP/") ? 0.99 : 0.9,
+        // A port of TLS behind a balancer that puts a PROXY header before the ClientHello answers so, too.
+        unreadBy(front) !== null ? 0.6 : opens || answers || firstLine.startsWith("HTTP/") ? 0.99 : 0.9,
         firstLine === ""
           ? null
           : words(
@@ -399,6 +401,12 @@ http-request deny if { path_beg /admin/ } !{ ssl_c_used }`,
         "network",
         "Look at what stands on that port: a balancer's target health, a firewall that inspects TLS.",
         "检查该端口上的设备：负载均衡的目标健康状态、检查 TLS 的防火墙。",
+      ),
+      mend(
+        "haproxy",
+        "send-proxy on the server line puts a PROXY header before the ClientHello: take it off where the server behind does not know it.",
+        "server 行的 send-proxy 会在 ClientHello 之前加 PROXY 头：后面的服务器不认识它时要去掉。",
+        "server a BACKEND   # without send-proxy",
       ),
     ],
     confirm: words(
