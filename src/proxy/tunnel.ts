@@ -111,6 +111,7 @@ function compressWith(
     settings,
     early,
     onViolation: (violation, isLimit) => watch?.onOffence({ by: "client", violation, isLimit }),
+    onHeard: (isMessage) => watch?.onHeard("client", isMessage),
   });
 }
 

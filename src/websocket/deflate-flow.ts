@@ -100,6 +100,11 @@ export class DeflateFlow implements CoderUser, FrameContext {
     return !this.#isWorking && this.pendingBytes === 0;
   }
 
+  /** Bytes of a message that wait for more of it. */
+  get gatheredBytes(): number {
+    return this.#partBytes;
+  }
+
   get pendingBytes(): number {
     return this.#queue.bytes + this.#blocksBytes;
   }

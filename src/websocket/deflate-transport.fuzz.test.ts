@@ -147,6 +147,7 @@ function open({ settings, agreement }: Setting, early: Buffer = Buffer.alloc(0))
     settings,
     early,
     onViolation: ({ rule }) => violations.push(rule),
+    onHeard: () => {},
   });
   const plain: Buffer[] = [];
   const ends: string[] = [];

@@ -46,6 +46,7 @@ function start(offer = "permessage-deflate", early = ""): Tunnel {
     settings: { kind: "offload", level: 6, windowBits: 15, minBytes: 5, takeover: true },
     early: Buffer.from(early, "latin1"),
     onViolation: (violation) => violations.push(violation),
+    onHeard: () => {},
   });
   const plain: Buffer[] = [];
   const ends: (string | Error | null)[] = [];

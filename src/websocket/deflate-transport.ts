@@ -38,6 +38,8 @@ export interface DeflateTransportOptions {
   readonly early: Buffer;
   /** A message of the client's cannot be, or is not to be, inflated. Nothing more comes from it. */
   readonly onViolation: (violation: Violation, isLimit: boolean) => void;
+  /** Something has come from the client, which may be long in being delivered; `isMessage`: more of a message. */
+  readonly onHeard: (isMessage: boolean) => void;
 }
 
 /**
@@ -200,7 +202,9 @@ export class DeflateTransport implements Transport, TransportListener, WorkingSo
 
   onBytes(chunk: Buffer, start: number, end: number): void {
     tunnelCounts.client.bytes += end - start;
+    const gatheredBefore = this.#incoming.gatheredBytes;
     this.#incoming.take(chunk, start, end);
+    this.#options.onHeard(this.#incoming.gatheredBytes > gatheredBefore);
     if (!this.#incoming.isIdle) this.#inner.pause();
   }
 

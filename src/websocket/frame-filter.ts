@@ -87,8 +87,7 @@ export class FrameFilter implements RelayFilter, FrameSink {
   pass(chunk: Buffer, start: number, end: number, sink: Transport): boolean {
     this.#sink = sink;
     this.#hasRoom = true;
-    this.wasHeard = true;
-    this.silence.touch();
+    this.noteHeard();
     const isPayload = !this.#follower.isBetweenFrames;
     this.#follower.read(chunk, start, end);
     // A message that takes long is none the less one.
@@ -99,6 +98,12 @@ export class FrameFilter implements RelayFilter, FrameSink {
       this.#watch.onClosePassed(this.from);
     }
     return this.#hasRoom;
+  }
+
+  /** The side has sent something. */
+  noteHeard(): void {
+    this.wasHeard = true;
+    this.silence.touch();
   }
 
   finish(sink: Transport, cause: TunnelEndCause): void {

@@ -208,6 +208,11 @@ export class Tunnel {
     this.#destroyBoth();
   }
 
+  /** The side has sent something that is worked on before it is delivered: it is not silent. */
+  noteHeard(side: TunnelSide): void {
+    (side === "client" ? this.#fromClient : this.#fromUpstream).noteHeard();
+  }
+
   // For its directions
 
   sourceOnEnd(direction: Direction): void {
@@ -371,6 +376,10 @@ class Direction implements TransportListener, RelayFlow {
         ? this.sink.write(chunk, start, end)
         : this.#filter.pass(chunk, start, end, this.sink);
     if (!hasRoom) this.#block();
+  }
+
+  noteHeard(): void {
+    if (this.#isPassing) this.#tunnelDeadline.touch();
   }
 
   onEnd(): void {

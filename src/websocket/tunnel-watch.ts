@@ -229,6 +229,13 @@ export class TunnelWatch {
     this.#idle?.touch();
   }
 
+  /** A side has sent something that cannot be passed on yet; `isMessage`: more of a message. */
+  onHeard(from: TunnelSide, isMessage: boolean): void {
+    (from === "client" ? this.fromClient : this.fromUpstream).noteHeard();
+    this.#tunnel?.noteHeard(from);
+    if (isMessage) this.onPayload();
+  }
+
   onOffence(offence: Offence): void {
     if (this.offence !== null) return;
     this.offence = offence;

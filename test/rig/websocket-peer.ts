@@ -54,6 +54,7 @@ export class WebSocketPeer<Wire extends BytePeer = BytePeer> {
   readonly closeCame: Promise<void>;
   #onClose: () => void = () => {};
   readonly #onPing: (() => void)[] = [];
+  readonly #onPayload: (() => void)[] = [];
   #hasEnded = false;
   #close: CloseSaid | null = null;
   #hasSentClose = false;
@@ -87,10 +88,12 @@ export class WebSocketPeer<Wire extends BytePeer = BytePeer> {
 
   /** So many pings have come in all. */
   pinged(count: number): Promise<void> {
-    const come = async (): Promise<void> => {
-      while (this.pings.length < count) await new Promise<void>((resolve) => this.#onPing.push(resolve));
-    };
-    return within(come(), () => `${count} pings; there were ${this.pings.length}`);
+    return untilSoMany("pings", this.pings, count, this.#onPing);
+  }
+
+  /** So many data frames have come in all. */
+  told(count: number): Promise<void> {
+    return untilSoMany("data frames", this.payloads, count, this.#onPayload);
   }
 
   /** Half-close. */
@@ -117,7 +120,12 @@ export class WebSocketPeer<Wire extends BytePeer = BytePeer> {
     if (opcode === OPCODE.pong) this.pongs.push(payload);
     else if (opcode === OPCODE.ping) this.#takePing(payload);
     else if (opcode === OPCODE.close) this.#takeClose(payload);
-    else this.payloads.push(payload);
+    else this.#takeData(payload);
+  }
+
+  #takeData(payload: string): void {
+    this.payloads.push(payload);
+    for (const resolve of this.#onPayload.splice(0)) resolve();
   }
 
   #takePing(payload: string): void {
@@ -134,4 +142,16 @@ export class WebSocketPeer<Wire extends BytePeer = BytePeer> {
     // The server closes first (section 7.1.1).
     if (this.role === "server") this.end();
   }
+}
+
+function untilSoMany(
+  what: string,
+  list: readonly string[],
+  count: number,
+  waiting: (() => void)[],
+): Promise<void> {
+  const come = async (): Promise<void> => {
+    while (list.length < count) await new Promise<void>((resolve) => waiting.push(resolve));
+  };
+  return within(come(), () => `${count} ${what}; there were ${list.length}`);
 }
