@@ -14,7 +14,7 @@ export interface StreamTransportOptions {
   readonly onClosed?: () => void;
 }
 
-/** A {@link SocketTransport} over the public interface of a Duplex: sockets, TLS sockets, HTTP/2 streams. */
+/** A {@link SocketTransport} over the public interface of a Duplex: sockets and TLS sockets. */
 export class StreamTransport implements SocketTransport {
   listener: TransportListener;
   bytesRead = 0;
