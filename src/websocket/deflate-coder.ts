@@ -86,11 +86,19 @@ export class Inflater implements Coder, ZlibUser {
     this.#user.onDone();
   }
 
+  /**
+   * Behind the last block stands the byte that makes an empty one of {@link TAIL} (RFC 7692 section 7.2.3.4); some leave it
+   * out, and then the tail is no block of theirs. What needs the tail to come to an end has none of its own.
+   */
   onEnd(usedBytes: number): void {
     this.#context = null;
-    if (++this.#ends > ENDS_PER_MESSAGE_MAX)
+    const rest = this.#input.subarray(usedBytes);
+    if (this.#isEnd && rest.length === TAIL.length) this.onDone();
+    else if (this.#isEnd && rest.length < TAIL.length)
+      this.#user.onFailure(new Error("a last block that is cut off"));
+    else if (++this.#ends > ENDS_PER_MESSAGE_MAX)
       this.#user.onFailure(new Error("too many last blocks in a message"));
-    else this.run(this.#input.subarray(usedBytes), this.#isEnd);
+    else this.run(rest, this.#isEnd);
   }
 
   onError(error: Error): void {

@@ -143,6 +143,14 @@ describe("the examples of RFC 7692 section 7.2.3", () => {
       ],
       hello + hello,
     ],
+    [
+      "a last block that nothing follows, and a message behind it",
+      [
+        clientFrame(COMPRESSED_TEXT, "f3 48 cd c9 c9 07 00"),
+        clientFrame(COMPRESSED_TEXT, "f2 48 cd c9 c9 07 00"),
+      ],
+      hello + hello,
+    ],
     ["two blocks", [clientFrame(COMPRESSED_TEXT, "f2 48 05 00 00 00 ff ff ca c9 c9 07 00")], hello],
     [
       "an empty message",
@@ -380,6 +388,7 @@ describe("what cannot be inflated", () => {
     ["no block", "ff ff ff ff"],
     ["a reference beyond the beginning", "f2 00 11 00 00"],
     ["more streams in a message than anybody needs", "03 00 ".repeat(40)],
+    ["a last block that is cut off before its last byte", "01 03 00 fc ff"],
   ])("ends with 1007: %s", async (_what, hex) => {
     const tunnel = start();
     tunnel.transport.resume();
