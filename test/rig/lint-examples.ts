@@ -1,6 +1,6 @@
 /** The examples of lint's rules as whole files, and the real nginx's word on them. */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { memoryFiles } from "../../src/config/files.ts";
 import { lint, type LintResult } from "../../src/doctor/lint/lint.ts";
@@ -8,6 +8,7 @@ import type { RuleExample, Target } from "../../src/doctor/lint/rule.ts";
 import { modules } from "../../src/modules/index.ts";
 import { leafCertificate } from "./certificates.ts";
 import { temporaryFolder } from "./proxy-process.ts";
+import { NGINX_STREAM_MODULE } from "./requires.ts";
 
 export const EXAMPLE_FILE = "/conf/nginx.conf";
 
@@ -49,7 +50,11 @@ export async function nginxRefuses(text: string): Promise<string | null> {
   const moved = text.replace(/(listen\s+(?:\S+:)?)(80|443)\b/g, (_, before: string, port: string) =>
     port === "80" ? `${before}18080` : `${before}18443`,
   );
-  writeFileSync(join(folder, "nginx.conf"), moved);
+  const loading = /^stream\b/m.test(text) && existsSync(NGINX_STREAM_MODULE);
+  writeFileSync(
+    join(folder, "nginx.conf"),
+    loading ? `load_module ${NGINX_STREAM_MODULE};\n${moved}` : moved,
+  );
   const run = spawnSync(
     "nginx",
     [

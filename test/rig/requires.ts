@@ -3,6 +3,7 @@ import type { TestContext } from "vitest";
 
 export type Part =
   | "nginx"
+  | "nginx-stream"
   | "unshare"
   | "script"
   | "haproxy"
@@ -23,9 +24,16 @@ interface OptionalPart {
   readonly probe: readonly [program: string, ...args: string[]];
 }
 
+/** Where Debian has what other builds of nginx have within. */
+export const NGINX_STREAM_MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so";
+
 /** What some tests need and a machine with Node alone lacks. */
 const PARTS: Readonly<Record<Part, OptionalPart>> = {
   nginx: { install: "apt-get install nginx-light", probe: ["nginx", "-v"] },
+  "nginx-stream": {
+    install: "apt-get install libnginx-mod-stream",
+    probe: ["sh", "-c", `nginx -V 2>&1 | grep -qE -- '--with-stream( |$)' || test -e ${NGINX_STREAM_MODULE}`],
+  },
   script: { install: "bsdutils", probe: ["script", "--version"] },
   unshare: {
     install: "util-linux, and leave for user namespaces",

@@ -63,8 +63,8 @@ export interface RuleExample {
   readonly inside: "main" | "http" | "server";
   /** The first nginx version that takes the good text, where Debian's stable one may not. */
   readonly since?: string;
-  /** A module that nginx may have been built without. */
-  readonly needs?: "stream";
+  /** A module that the nginx at hand may lack. */
+  readonly needs?: "nginx-stream";
 }
 
 /** Whether the nginx that runs the file is known to be at least of a version. */

@@ -356,7 +356,7 @@ const alpnWithoutHttp1: Rule = {
   examples: [
     {
       inside: "main",
-      needs: "stream",
+      needs: "nginx-stream",
       bad: `
 events {}
 stream {
