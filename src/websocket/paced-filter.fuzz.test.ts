@@ -4,7 +4,7 @@ import { armedDeadlines } from "../base/timers.ts";
 import { frame as rawFrame } from "../../test/rig/frames.ts";
 import { Random } from "../../test/rig/random.ts";
 import { StubTransport } from "../../test/rig/stub-transport.ts";
-import { tunnelTimes } from "../../test/rig/tunnel-times.ts";
+import { NO_WATCH, tunnelTimes } from "../../test/rig/tunnel-times.ts";
 import type { Rate } from "./rate.ts";
 import { relay, type Tunnel, type TunnelEnd } from "./relay.ts";
 import { TunnelWatch, type WatchSettings } from "./tunnel-watch.ts";
@@ -23,16 +23,6 @@ afterEach(async () => {
   assert.equal(armedDeadlines(), 0, "a test left a deadline armed");
 });
 
-const SETTINGS: WatchSettings = {
-  websocket_ping_interval: null,
-  websocket_idle_timeout: null,
-  websocket_max_duration: null,
-  websocket_max_message_size: null,
-  websocket_max_frame_size: null,
-  websocket_max_fragments: null,
-  websocket_rate: [],
-};
-
 interface Paced {
   readonly client: StubTransport;
   readonly upstream: StubTransport;
@@ -46,7 +36,7 @@ function open(rates: readonly Rate[], settings: Partial<WatchSettings> = {}, cli
   const upstream = new StubTransport();
   const ends: TunnelEnd[] = [];
   const watch = new TunnelWatch(
-    { ...SETTINGS, ...settings, websocket_rate: rates },
+    { ...NO_WATCH, ...settings, websocket_rate: rates },
     { allowsRsv1: false, times: () => tunnelTimes(60_000), onOffence() {}, onClosingTimeout() {} },
   );
   watch.fromClient.sink = upstream;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { serverFrame } from "../../test/rig/frames.ts";
 import { StubTransport } from "../../test/rig/stub-transport.ts";
-import { tunnelTimes } from "../../test/rig/tunnel-times.ts";
+import { NO_WATCH, tunnelTimes } from "../../test/rig/tunnel-times.ts";
 import { armedDeadlines } from "../base/timers.ts";
 import { relay, type Tunnel, type TunnelEndCause } from "./relay.ts";
 import { TunnelWatch } from "./tunnel-watch.ts";
@@ -25,15 +25,7 @@ beforeAll(() => {
 beforeEach(() => {
   [client, upstream, cause] = [new StubTransport(), new StubTransport(), null];
   const watch = new TunnelWatch(
-    {
-      websocket_ping_interval: INTERVAL_MS,
-      websocket_idle_timeout: null,
-      websocket_max_duration: null,
-      websocket_max_message_size: null,
-      websocket_max_frame_size: null,
-      websocket_max_fragments: null,
-      websocket_rate: [],
-    },
+    { ...NO_WATCH, websocket_ping_interval: INTERVAL_MS },
     {
       allowsRsv1: false,
       times: () => tunnelTimes(DEAD_MS),

@@ -5,6 +5,7 @@ import type { Writable } from "node:stream";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { fuzzSeed, Random } from "../../test/rig/random.ts";
 import { StubTransport } from "../../test/rig/stub-transport.ts";
+import { NO_WATCH } from "../../test/rig/tunnel-times.ts";
 import { armedDeadlines } from "../base/timers.ts";
 import { relay, type TunnelSide } from "./relay.ts";
 import { TunnelWatch, type WatchSettings } from "./tunnel-watch.ts";
@@ -21,15 +22,7 @@ const SEED: number = fuzzSeed("WSGATE_FUZZ_SEED");
 const PING = 9;
 const PONG = 10;
 const CLOSE = 8;
-const NONE: WatchSettings = {
-  websocket_ping_interval: 20,
-  websocket_idle_timeout: null,
-  websocket_max_duration: null,
-  websocket_max_message_size: null,
-  websocket_max_frame_size: null,
-  websocket_max_fragments: null,
-  websocket_rate: [],
-};
+const PINGING: WatchSettings = { ...NO_WATCH, websocket_ping_interval: 20 };
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "setImmediate", "performance"] });
@@ -259,7 +252,7 @@ test("both directions come out byte for byte, and pings stand between frames alo
   const random = new Random(SEED);
   let pings = 0;
   for (let run = 0; run < RUNS; run++) {
-    const { client, upstream, ends } = play(random, NONE);
+    const { client, upstream, ends } = play(random, PINGING);
     const name = `seed ${SEED}, run ${run}`;
     expect(ends, `of ${name}`).toEqual([]);
     for (const [from, to] of [
@@ -285,7 +278,7 @@ test("a message above its limit ends the tunnel where ws ends it, after all that
   const random = new Random(SEED + 1);
   let ended = 0;
   for (let run = 0; run < RUNS; run++) {
-    const { client, upstream, ends } = play(random, { ...NONE, websocket_max_message_size: MAX_BYTES });
+    const { client, upstream, ends } = play(random, { ...PINGING, websocket_max_message_size: MAX_BYTES });
     const name = `seed ${SEED}, run ${run}`;
     const [end] = ends;
     const by: TunnelSide | null = end === undefined ? null : end.startsWith("client") ? "client" : "upstream";

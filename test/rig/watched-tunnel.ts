@@ -1,7 +1,7 @@
 import type { ClosingDelay } from "../../src/websocket/closing.ts";
 import type { TunnelEnd } from "../../src/websocket/relay.ts";
 import { TunnelWatch } from "../../src/websocket/tunnel-watch.ts";
-import { tunnelTimes } from "./tunnel-times.ts";
+import { NO_WATCH, tunnelTimes } from "./tunnel-times.ts";
 import { openTunnel, type TunnelRig } from "./tunnels.ts";
 
 const LONG_MS = 20_000;
@@ -19,23 +19,12 @@ export interface WatchedTunnel {
 
 export async function openWatched(): Promise<WatchedTunnel> {
   const delays: ClosingDelay[] = [];
-  const watch = new TunnelWatch(
-    {
-      websocket_ping_interval: null,
-      websocket_idle_timeout: null,
-      websocket_max_duration: null,
-      websocket_max_message_size: null,
-      websocket_max_frame_size: null,
-      websocket_max_fragments: null,
-      websocket_rate: [],
-    },
-    {
-      allowsRsv1: false,
-      times: () => tunnelTimes(LONG_MS),
-      onOffence: () => {},
-      onClosingTimeout: (delay) => delays.push(delay),
-    },
-  );
+  const watch = new TunnelWatch(NO_WATCH, {
+    allowsRsv1: false,
+    times: () => tunnelTimes(LONG_MS),
+    onOffence: () => {},
+    onClosingTimeout: (delay) => delays.push(delay),
+  });
   const rig = await openTunnel("plain", {
     clientFilter: watch.fromClient,
     upstreamFilter: watch.fromUpstream,
