@@ -6,6 +6,7 @@ import { renderExplanation } from "../doctor/explain/render.ts";
 import { explanationToJson } from "../doctor/explain/to-json.ts";
 import { formatDiagnostics } from "../process/load.ts";
 import { findPlaces } from "../process/places.ts";
+import { mistakeIn } from "./mistake.ts";
 
 const USAGE = `usage: wsgate explain URL [-c FILE] [options]
 
@@ -80,8 +81,7 @@ function readArguments(args: readonly string[]): Wish | "help" | { readonly mist
   try {
     parsed = parseArgs({ args: [...args], allowPositionals: true, options: OPTIONS });
   } catch (error) {
-    // Of Node's advice the first sentence.
-    return { mistake: (error instanceof Error ? error.message : String(error)).split(". ", 1).join("") };
+    return { mistake: mistakeIn(error) };
   }
   const { values, positionals } = parsed;
   if (values.help === true) return "help";

@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import { findPlaces } from "../process/places.ts";
 import { ensureSelfSigned } from "../process/self-signed.ts";
 import type { ListeningAddress } from "../process/server.ts";
+import { mistakeIn } from "./mistake.ts";
 
 const USAGE = `usage: wsgate [address:]port upstream [--tls] [--cert FILE --key FILE] [--print]
 
@@ -74,8 +75,7 @@ function readArguments(args: readonly string[]): Wish | "help" | { readonly mist
   try {
     parsed = parseArgs({ args: [...args], allowPositionals: true, options: OPTIONS });
   } catch (error) {
-    // Of Node's advice the first sentence.
-    return { mistake: (error instanceof Error ? error.message : String(error)).split(". ", 1).join("") };
+    return { mistake: mistakeIn(error) };
   }
   const { values, positionals } = parsed;
   if (values.help === true) return "help";
